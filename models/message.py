@@ -9,13 +9,13 @@ class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, kw_only
     """One JSON object; the member `type` holds the class name, so it is part of the published interface."""
 
 
-class Tick(Message):
+class Tick(Message, frozen=True):
     """The engine's timer: some rows of this partition were due at `now_ms` (our clock, Unix milliseconds)."""
 
     now_ms: int
 
 
-class ConfigChanged(Message):
+class ConfigChanged(Message, frozen=True):
     """The configuration of a table agent from this record on, for this partition.
 
     `digest` identifies it; `config` is the agent's own configuration struct as JSON.
@@ -25,7 +25,7 @@ class ConfigChanged(Message):
     config: msgspec.Raw
 
 
-class ConfigRow(Message):
+class ConfigRow(Message, frozen=True):
     """The row `@config` of a partition.
 
     `said_up_to` is the last key to which the change has been said; None when all rows know it.

@@ -1,0 +1,83 @@
+"""What a system folder declares about itself: its manifest, from which everything else follows."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from agents.ports import Pager, Reader, Sink
+from models.agent import Dead
+from models.config import ClockSlack
+from models.inbound import Inbound
+from models.observation import Observation
+from streams.http import HttpClient
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """One request to `/hooks/<connection>[/<secret>]`. `headers` have lower-case names."""
+
+    secret: str
+    headers: Mapping[str, str]
+    body: bytes
+    now_s: float
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Where a genuine request goes: its `key` in `inbound.<c>.v1` and delivery id, or straight to `dead.v1`."""
+
+    key: str
+    delivery: str
+    dead: Dead | None = None
+
+
+class Webhook(Protocol):
+    """The receiving side of a connection; pure, made once per process."""
+
+    parks: bool
+    """Whether a refusal would block the sender's queue: then what cannot be used is taken (2xx) and parked."""
+
+    def verify(self, hook: Hook) -> str | None:
+        """None when genuine, else why not (for our log; the caller learns nothing but 401)."""
+
+    def take(self, hook: Hook) -> Taken:
+        """Where it goes. Raises `PoisonError` for what cannot be parsed."""
+
+
+Translate = Callable[[bytes, Inbound], list[Observation]]
+"""Pure: one inbound element to what it says; raises `PoisonError`."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The remote's limits per credential."""
+
+    per_second: float
+    per_day: int | None = None
+
+
+class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest of a system. A capability that is None does not exist there.
+
+    `settings` is the frozen struct of `[connections.<name>]` without the key `system`.
+    `warehouse`: may stand in `[[places]]`; `channel`: may stand as `to` in `[[stock]]`.
+    `incremental(settings)`: whether the channel is told totals. `clock(settings)`: slack of the warehouse's stamps.
+    `hosts(settings)`: the base URLs that may be called for it. `pagers` by list name (`stock`, `shown`).
+    `check` tries the connection and returns problems in words. `simulator` is the remote as a real server.
+    """
+
+    name: str
+    settings: type[msgspec.Struct]
+    warehouse: bool = False
+    channel: bool = False
+    limits: Limits
+    translate: Translate
+    hosts: Callable[[Any], tuple[str, ...]]
+    clock: Callable[[Any], ClockSlack] = lambda _settings: ClockSlack()
+    incremental: Callable[[Any], bool] = lambda _settings: False
+    audited: Callable[[Any], bool] = lambda _settings: False
+    webhook: Callable[[str, Any], Webhook] | None = None
+    reader: Callable[[str, Any, HttpClient], Reader] | None = None
+    pagers: Callable[[str, Any, HttpClient], Mapping[str, Pager]] | None = None
+    sink: Callable[[str, Any, HttpClient], Sink] | None = None
+    check: Callable[[str, Any, HttpClient], Awaitable[list[str]]]
+    simulator: Callable[[Mapping[str, Any]], web.Application]
