@@ -1,8 +1,19 @@
 """Errors, named by what the loop that catches them does next."""
 
+from typing import Self
+
+from models.outcome import Exchange
+
 
 class StockwireError(Exception):
-    """The root of all errors raised on purpose."""
+    """The root of all errors raised on purpose. `exchange` is the redacted HTTP exchange that led to it, if one did."""
+
+    exchange: Exchange | None = None
+
+    def after(self, exchange: Exchange) -> Self:
+        """This error, with the exchange that led to it."""
+        self.exchange = exchange
+        return self
 
 
 class ConfigError(StockwireError):
