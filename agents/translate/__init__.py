@@ -1,0 +1,1 @@
+"""inbound → facts and hints: what a system said, with our SKU, our place and our clock."""
