@@ -62,6 +62,8 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     `warehouse`: may stand in `[[places]]`; `channel`: may stand as `to` in `[[stock]]`.
     `incremental(settings)`: whether the channel is told totals. `clock(settings)`: slack of the warehouse's stamps.
     `hosts(settings)`: the base URLs that may be called for it. `pagers` by list name (`stock`, `shown`).
+    `translate_for(settings)`: in place of `translate`, where settings change what an element says. `seller_ids`: the ids
+    that a warehouse knows as sales channels (a channel's `sellers` must be among them).
     `check` tries the connection and returns problems in words. `simulator` is the remote as a real server.
     """
 
@@ -71,6 +73,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     channel: bool = False
     limits: Limits
     translate: Translate
+    translate_for: Callable[[Any], Translate] | None = None
     hosts: Callable[[Any], tuple[str, ...]]
     clock: Callable[[Any], ClockSlack] = lambda _settings: ClockSlack()
     incremental: Callable[[Any], bool] = lambda _settings: False
@@ -79,5 +82,6 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     reader: Callable[[str, Any, HttpClient], Reader] | None = None
     pagers: Callable[[str, Any, HttpClient], Mapping[str, Pager]] | None = None
     sink: Callable[[str, Any, HttpClient], Sink] | None = None
+    seller_ids: Callable[[str, Any, HttpClient], Awaitable[list[str]]] | None = None
     check: Callable[[str, Any, HttpClient], Awaitable[list[str]]]
     simulator: Callable[[Mapping[str, Any]], web.Application]
