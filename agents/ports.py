@@ -3,6 +3,7 @@
 Every call has a deadline of at most 10 s inside and raises only the errors of `models.errors`.
 """
 
+from decimal import Decimal
 from typing import Protocol
 
 import msgspec
@@ -11,6 +12,7 @@ from models.cursor import Cursor
 from models.inbound import Inbound
 from models.level import Level
 from models.outcome import Exchange
+from models.sent_row import Call
 
 
 class Element(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,20 +46,15 @@ class Pager(Protocol):
         """The page at `cursor.position` (empty: the first)."""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call about a level: repeated under the same `id` with the same `body` until its outcome is known."""
-
-    id: str
-    body: bytes
-    sequence: int
-    total: str | None = None
-
-
 class Sink(Protocol):
     """Tells a channel what to show."""
 
-    def call_for(self, level: Level, acknowledged_total: str | None) -> Call | None:
-        """The call that brings the channel from what it acknowledged to `level`; None if there is nothing to say. Pure."""
+    def call_for(self, level: Level, acknowledged_total: Decimal) -> Call | None:
+        """The call that brings the channel from what it acknowledged to `level`; None if there is nothing to say.
+
+        Pure. `acknowledged_total` (0 before the first) means something for incremental channels only.
+        Raises `PoisonError` for a level that this channel cannot be told.
+        """
 
     async def send(self, call: Call) -> Exchange:
-        """Make the call once; returns when the channel has taken it for good."""
+        """Make the call once; returns when the channel has taken it for good. Errors carry the exchange, if there was one."""
