@@ -10,7 +10,8 @@ class Level(Message, frozen=True):
 
     `total` is set for incremental channels: the running total of everything they were ever told to add.
     `sequence` orders the levels of one SKU: receivers drop strictly older ones and take equal ones again.
-    `parts` is the lower bound per place that the level was summed from; `as_of_ms` the record time it was decided at.
+    `parts` is what each place contributes, after buffer and open lines: not negative, adding up to the level or to 0.
+    `as_of_ms` is the record time it was decided at.
     """
 
     connection: str

@@ -1,0 +1,134 @@
+"""Opening a channel, and comparing the number it shows with ours (incremental channels; absolute ones are told again).
+
+A channel is proved quiet instead of caught at a quiet hour: it shows the same number twice, a lag apart, while nothing
+else moved, and readings asked for after the second look agree. Then the difference is corrected, once.
+"""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from agents.stock.draft import Draft
+from models.config import ChannelConfig
+from models.facts import ChannelShown, Told
+from models.stock_row import ZERO, Channel, Look
+
+_STARTS_UNKNOWN = ("in_step", "read")
+
+
+def is_opened(channel: Channel, config: ChannelConfig) -> bool:
+    """Whether we know where the channel's own number started."""
+    return channel.told is not None or not config.incremental or config.starts_at not in _STARTS_UNKNOWN
+
+
+def quiet_lows(draft: Draft, name: str) -> tuple[Decimal, ...] | None:
+    """What is certain per place, if all of it is exact and the channel has no open line and no hold; else None."""
+    channel = draft.channel(name)
+    if channel.open or channel.hold:
+        return None
+    lows = []
+    for place in draft.plan.channels[name].places:
+        value = draft.value(place)
+        if value is None or not value.exact:
+            return None
+        lows.append(value.low)
+    return tuple(lows)
+
+
+def should_show(lows: tuple[Decimal, ...], config: ChannelConfig) -> Decimal:
+    """What the channel shows when it is right and quiet."""
+    level = sum(lows, start=ZERO) - config.buffer
+    return level if config.incremental else max(ZERO, level)
+
+
+def on_shown(draft: Draft, fact: ChannelShown) -> None:
+    """A look: the first is remembered, the second must see the same a lag later."""
+    config = draft.plan.channels.get(fact.connection)
+    channel = draft.channel(fact.connection)
+    if config is None or not draft.wh or not (config.audited or not is_opened(channel, config)):
+        return
+    lows = quiet_lows(draft, fact.connection)
+    if lows is None or not _is_acknowledged(channel, config):
+        draft.count("channel_audit_total", fact.connection, "not_quiet")
+        _put_look(draft, fact.connection, None)
+        return
+    if is_opened(channel, config) and fact.shown == should_show(lows, config):
+        draft.count("channel_audit_total", fact.connection, "agreed")
+        _put_look(draft, fact.connection, None)
+        return
+    _put_look(draft, fact.connection, next_look(channel, config, fact, lows))
+
+
+def next_look(channel: Channel, config: ChannelConfig, fact: ChannelShown, lows: tuple[Decimal, ...]) -> Look:
+    """The audit after one more look."""
+    told = None if channel.told is None else channel.told.sequence
+    old = channel.look
+    first = Look(fact.shown, fact.answered_ms, told, lows)
+    if old is None or (old.shown, old.told, old.lows) != (first.shown, first.told, first.lows):
+        return first
+    if old.second_ms is not None or fact.asked_ms < old.answered_ms + config.lag_ms:
+        return old
+    return replace(old, second_ms=fact.asked_ms)
+
+
+def on_told(draft: Draft, fact: Told) -> None:
+    """The channel has taken a number; only the audit wants to know."""
+    config = draft.plan.channels.get(fact.connection)
+    channel = draft.channel(fact.connection)
+    if config is None or not config.audited or channel.told is None or channel.told.taken or channel.told.sequence != fact.sequence:
+        return
+    draft.put_channel(fact.connection, replace(channel, told=replace(channel.told, taken=True)))
+
+
+def follow(draft: Draft, name: str) -> None:
+    """After every record: an audit under way ends when something moved, or when all readings have come."""
+    channel = draft.channel(name)
+    look = channel.look
+    if look is None:
+        return
+    told = None if channel.told is None else channel.told.sequence
+    if quiet_lows(draft, name) != look.lows or told != look.told:
+        draft.count("channel_audit_total", name, "not_quiet")
+        _put_look(draft, name, None)
+    elif look.second_ms is not None and _is_read_after(draft, name, look.second_ms):
+        draft.count("channel_audit_total", name, "corrected")
+        correct(draft, name, look)
+
+
+def correct(draft: Draft, name: str, look: Look) -> None:
+    """Take the difference as sold by the channel (an increment: a sale slipping in afterwards does no harm)."""
+    config = draft.plan.channels[name]
+    channel = draft.channel(name)
+    if not config.incremental:
+        draft.put_channel(name, replace(channel, look=None))
+        draft.say_again.add(name)
+        return
+    counted = -look.shown if channel.told is None else channel.counted + should_show(look.lows, config) - look.shown
+    draft.put_channel(name, replace(channel, counted=counted, look=None))
+    draft.say_again.add(name)
+
+
+def open_in_step(draft: Draft, name: str) -> bool:
+    """Open a channel that shows our number already: as soon as that number is exact, nothing is sent at first."""
+    lows = quiet_lows(draft, name)
+    if lows is None:
+        return False
+    channel = draft.channel(name)
+    draft.put_channel(name, replace(channel, counted=-should_show(lows, draft.plan.channels[name])))
+    return True
+
+
+def _is_acknowledged(channel: Channel, config: ChannelConfig) -> bool:
+    return channel.told.taken if channel.told is not None else not is_opened(channel, config)
+
+
+def _is_read_after(draft: Draft, name: str, second_ms: int) -> bool:
+    return all(
+        draft.place(place).t0 + draft.plan.warehouses[place].clock.staleness_ms > second_ms for place in draft.plan.channels[name].places
+    )
+
+
+def _put_look(draft: Draft, name: str, look: Look | None) -> None:
+    channel = draft.channel(name)
+    if channel.look != look:
+        draft.put_channel(name, replace(channel, look=look))

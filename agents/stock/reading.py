@@ -1,0 +1,54 @@
+"""On `StockCounted` and `CorrectionAccepted`: adopt the reading, or hold it back (W3, K5)."""
+
+from msgspec.structs import replace
+
+from agents.stock import correction, drift, seller, warehouse
+from agents.stock.draft import Draft
+from models.facts import CorrectionAccepted, StockCounted
+from models.stock_row import Held, Place
+
+
+def on_counted(draft: Draft, fact: StockCounted) -> None:
+    """A reading of a place that is not configured means nothing."""
+    config = draft.plan.warehouses.get(fact.place)
+    if config is None:
+        return
+    place = draft.place(fact.place)
+    if place.item != fact.item:
+        place = replace(place, item=fact.item)
+        draft.put_ask(fact.place, place)
+    reading = Held(fact.value, fact.t0_ms, fact.t1_ms)
+    if not warehouse.adopts(place, fact.t0_ms):
+        draft.count("stock_readings_total", fact.connection, "older")
+        return
+    if correction.refuses(draft, fact, place, reading):
+        draft.count("stock_readings_total", fact.connection, "held")
+        return
+    value = adopt(draft, fact.place, place, reading)
+    draft.count("stock_readings_total", fact.connection, "clean" if value.exact else "unclear")
+    draft.count("stock_low_gap", fact.connection, value=float(value.high - value.low))
+    draft.count("stock_row_moves", fact.connection, value=len(draft.place(fact.place).moves))
+
+
+def on_accepted(draft: Draft, fact: CorrectionAccepted) -> None:
+    """A person says that what is held back is right."""
+    for name, place in draft.wh.items():
+        if fact.place not in (None, name) or place.held is None:
+            continue
+        if warehouse.adopts(place, place.held.t0):
+            adopt(draft, name, place, place.held)
+        else:
+            draft.put_ask(name, replace(place, held=None))
+
+
+def adopt(draft: Draft, name: str, before: Place, reading: Held) -> warehouse.Value:
+    """Take the reading; where that raises what is certain, seller mode waits with it."""
+    low_before = draft.value(name)
+    after = warehouse.adopt(before, reading.value, reading.t0, reading.t1)
+    draft.put_place(name, drift.after_reading(draft, name, before, after))
+    value = draft.value(name)
+    if value is None:  # a base was just set
+        raise AssertionError(name)
+    if low_before is not None and value.low > low_before.low:
+        seller.on_low_risen(draft, name, value.low - low_before.low)
+    return value
