@@ -64,6 +64,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     `hosts(settings)`: the base URLs that may be called for it. `pagers` by list name (`stock`, `shown`).
     `translate_for(settings)`: in place of `translate`, where settings change what an element says. `seller_ids`: the ids
     that a warehouse knows as sales channels (a channel's `sellers` must be among them).
+    `moves(settings)`: whether a warehouse tells single moves, with who caused them (an incremental channel needs them).
     `check` tries the connection and returns problems in words. `simulator` is the remote as a real server.
     """
 
@@ -78,6 +79,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[Any], ClockSlack] = lambda _settings: ClockSlack()
     incremental: Callable[[Any], bool] = lambda _settings: False
     audited: Callable[[Any], bool] = lambda _settings: False
+    moves: Callable[[Any], bool] = lambda _settings: True
     webhook: Callable[[str, Any], Webhook] | None = None
     reader: Callable[[str, Any, HttpClient], Reader] | None = None
     pagers: Callable[[str, Any, HttpClient], Mapping[str, Pager]] | None = None
