@@ -1,0 +1,110 @@
+"""The shop protocol's payloads, stock part, in the protocol's words. Unknown members are ignored."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from models.errors import PoisonError
+
+T = TypeVar("T")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+THOUSANDTH = Decimal("0.001")
+DECIMALS_MAX = 3
+STOCK_ADJUSTED = "stock.adjusted"
+STOCK_SET = "stock.set"
+CONNECTION_CHECKED = "connection.checked"
+
+
+class StockAdjusted(msgspec.Struct, frozen=True):
+    """Add `delta`; or, where the shop stores it per SKU, `total` minus the stored total."""
+
+    sku: str
+    delta: Decimal
+    total: Decimal
+    sequence: int
+    reason: str
+
+
+class StockSet(msgspec.Struct, frozen=True):
+    """Show `quantity`, unless a higher `sequence` has been seen."""
+
+    sku: str
+    quantity: Decimal
+    sequence: int
+    as_of: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What is posted, in either direction; `timestamp` is when it happened (RFC 3339, UTC)."""
+
+    type: str
+    timestamp: str
+    data: Any
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What an event is about, as far as it says."""
+
+    order: str | int | None = None
+    sku: str | None = None
+    number: str | int | None = None
+
+
+class Received(msgspec.Struct, frozen=True):
+    """An event of the shop, as far as it must be understood to be kept."""
+
+    type: str
+    timestamp: str
+    data: Subject
+
+
+class ShownRow(msgspec.Struct, frozen=True):
+    """One row of `GET /stock`."""
+
+    sku: str
+    available: Decimal
+
+
+class ShownPage(msgspec.Struct, frozen=True):
+    """One page of `GET /stock`; `next` is what to ask after, None at the end."""
+
+    rows: list[msgspec.Raw]
+    next: str | None = None
+
+
+class Decoder(Generic[T]):
+    """Decode one kind of payload; what does not fit raises `PoisonError` in words."""
+
+    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type expression
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    def __call__(self, body: bytes) -> T:
+        """Decode `body`."""
+        try:
+            decoded: T = self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise PoisonError(f"not what a shop sends: {error}") from error
+        return decoded
+
+
+decode_received: Decoder[Received] = Decoder(Received)
+decode_row: Decoder[ShownRow] = Decoder(ShownRow)
+decode_page: Decoder[ShownPage] = Decoder(ShownPage)
+
+
+def rfc3339(ms: int) -> str:
+    """Unix ms as text with milliseconds, UTC."""
+    return (EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def fits(quantity: Decimal) -> bool:
+    """Whether a quantity is finite and has at most 3 decimals."""
+    exponent = quantity.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -DECIMALS_MAX
+
+
+def cut(quantity: Decimal) -> Decimal:
+    """At most 3 decimals, never more than the quantity is; its own digits otherwise (`100.50` stays `100.50`)."""
+    return quantity if fits(quantity) else quantity.quantize(THOUSANDTH, rounding=ROUND_FLOOR)
