@@ -1,0 +1,197 @@
+"""The worker process: a Faust App that runs agents, and `run`, which ends when it is told to or when it must.
+
+Faust assigns partitions, recovers tables and keeps the group; `channel` brings batches, the runners work on them.
+"""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import faust
+import uvloop
+
+from models.agent import LaneAgent, TableAgent
+from models.topics import DEAD
+from streams.engine.ending import die
+from streams.engine.effects import Changelog, Outlet
+from streams.engine.health import HealthServer
+from streams.engine.lane_agent import LaneRunner
+from streams.engine.patches import EngineTransport
+from streams.engine.recovery import BulkTableManager, count_assignment
+from streams.engine.rows import RowTable
+from streams.engine.settings import EngineSettings, faust_settings
+from streams.engine.table_agent import TableRunner
+from streams.engine.timers import Timer, keep_ticking
+
+STOP_WITHIN_S = 30.0
+
+log = logging.getLogger(__name__)
+
+Agent = TableAgent[Any] | LaneAgent[Any]
+
+
+class Raw(faust.Schema):
+    """Bytes stay bytes: agents decode, so that what cannot be decoded becomes a dead letter and stops nothing."""
+
+    def loads_key(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ANN401, ARG002  # Faust's signature
+        """The batch has no key."""
+        return message.key
+
+    def loads_value(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ANN401, ARG002  # Faust's signature
+        """The batch has no value; its records are read from the message."""
+        return message.value
+
+
+class EngineApp(faust.App):
+    """A Faust App with our transport, tables and agents; made by `build`."""
+
+    def __init__(self, settings: EngineSettings, agents: Sequence[Agent], *, on_ready: Callable[[], None] | None = None) -> None:
+        super().__init__(settings.group, TableManager=BulkTableManager, Table=RowTable, **faust_settings(settings))
+        self.settings = settings
+        self.room = asyncio.Event()
+        """Set whenever a record has been finished: there is room for more."""
+        self.outlet = Outlet(self)
+        self.runners: list[TableRunner | LaneRunner] = []
+        self._on_ready = on_ready
+        self._assignment_began = time.monotonic()
+        self._opened: asyncio.Task[None] | None = None
+        for agent in agents:
+            self._add(agent)
+
+    # --- what happens when partitions come and go
+
+    async def mend_changelogs(self) -> None:
+        """After recovery, before the first source record."""
+        for runner in self.runners:
+            if runner.changelog is not None:
+                await self.opened()
+                await runner.changelog.mend()
+
+    def take_over(self) -> None:
+        """Partitions are assigned and recovered: begin."""
+        by_topic: dict[str, set[int]] = {runner.topic: set() for runner in self.runners}
+        for tp in self.consumer.assignment():
+            if tp.topic in by_topic:
+                by_topic[tp.topic].add(tp.partition)
+        for runner in self.runners:
+            runner.take_over(by_topic[runner.topic])
+        count_assignment(self._assignment_began)
+        self.add_future(self._announce_configs())
+        if self._on_ready is not None:
+            self._on_ready()
+
+    async def give_up(self) -> None:
+        """Partitions go: return when nothing of them is at work."""
+        self._assignment_began = time.monotonic()
+        await asyncio.gather(*(runner.give_up() for runner in self.runners))
+
+    @property
+    def ready(self) -> bool:
+        """Whether partitions (perhaps none) are assigned, recovered and not moving."""
+        return self.tables.actives_ready and not self.rebalancing and not self.should_stop
+
+    async def opened(self) -> None:
+        """All topics that will be written are known to the producer."""
+        if self._opened is None:
+            topics = {DEAD, *(topic for runner in self.runners for topic in runner.outputs)}
+            self._opened = asyncio.create_task(self.outlet.open(sorted(topics)))
+        await asyncio.shield(self._opened)
+
+    def timers(self) -> Iterable[tuple[str, Timer]]:
+        """Those of all partitions owned now, with the names of their agents."""
+        for runner in self.runners:
+            if isinstance(runner, TableRunner):
+                for timer in runner.timers.values():
+                    yield runner.agent.name, timer
+
+    async def _announce_configs(self) -> None:
+        await self.opened()
+        for runner in self.runners:
+            if isinstance(runner, TableRunner):
+                await runner.announce_config()
+
+    # --- how Faust is put together
+
+    def _new_transport(self) -> Any:  # noqa: ANN401  # Faust's TransportT
+        return EngineTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Any:  # noqa: ANN401  # Faust's TransportT
+        return EngineTransport(self.conf.broker_producer, self)
+
+    def _add(self, agent: Agent) -> None:
+        runner = self._runner(agent)
+        self.runners.append(runner)
+        source = self.topic(agent.topic, schema=Raw(), partitions=self.settings.partitions)
+
+        async def batches(stream: Any) -> None:  # noqa: ANN401  # Faust's StreamT
+            await self.opened()
+            async for event in stream.events():
+                if self.consumer.holds(event.message):
+                    runner.take(event.message)
+
+        self.agent(source, name=agent.name, concurrency=1)(batches)
+
+    def _runner(self, agent: Agent) -> TableRunner | LaneRunner:
+        changelog, table = None, None
+        if agent.table is not None:
+            table = self.Table(agent.table, key_type=bytes, value_type=bytes, partitions=self.settings.partitions)
+            changelog = Changelog(self.outlet, changelog_topic(self.settings.group, agent.table), table.data)
+        if isinstance(agent, LaneAgent):
+            return LaneRunner(agent, self.outlet, changelog, table.data if table else None, room=self.room, epoch=self.settings.epoch)
+        return TableRunner(agent, self.outlet, changelog, table.data, room=self.room, epoch=self.settings.epoch)
+
+
+def changelog_topic(group: str, table: str) -> str:
+    """The compacted topic of a table; exactly the name that Faust gives it."""
+    return f"{group}-{table}-changelog"
+
+
+def build(settings: EngineSettings, agents: Sequence[Agent], *, on_ready: Callable[[], None] | None = None) -> EngineApp:
+    """A worker with these agents, not started. `on_ready` is called whenever partitions have been assigned and recovered."""
+    return EngineApp(settings, agents, on_ready=on_ready)
+
+
+def run(settings: EngineSettings, agents: Sequence[Agent], *, on_ready: Callable[[], None] | None = None) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT; returns after a clean stop.
+
+    Whatever goes wrong ends the process with exit code 70: start it again.
+    """
+    uvloop.run(_serve(settings, agents, on_ready))
+
+
+async def _serve(settings: EngineSettings, agents: Sequence[Agent], on_ready: Callable[[], None] | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    app = build(settings, agents, on_ready=on_ready)
+    health = HealthServer(settings.web_host, settings.web_port, lambda: app.ready) if settings.web_port is not None else None
+    if health is not None:
+        await health.start()
+    await _work(app, stop)
+    if health is not None:
+        await health.stop()
+
+
+async def _work(app: EngineApp, stop: asyncio.Event) -> None:
+    """Start the app, wait for `stop`, stop it; die if it fails on the way."""
+    starting = asyncio.create_task(app.start())
+    ticking = asyncio.create_task(keep_ticking(app.timers, app.outlet))
+    ended = asyncio.create_task(app.wait())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        running: set[asyncio.Task[Any]] = {starting, ticking, ended, stopped}
+        while not stopped.done():
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()  # raises what it failed with
+            if app.crashed or ended in done:
+                raise app.crash_reason or RuntimeError("Faust stopped by itself")
+        ticking.cancel()
+        ended.cancel()
+        await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
+        starting.cancel()
+    except Exception as error:  # noqa: BLE001  # whatever it is, a new process is the cure
+        die("the worker failed", error)

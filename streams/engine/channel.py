@@ -1,0 +1,210 @@
+"""Broker ─▶ agent: one fetch of one partition is one Faust event, and only finished records are ever committed.
+
+Faust's own path handles each record by itself and loses some in ordinary rebalances: it clears queues after the fetch
+has been opened again, never seeks back partitions without a commit, and drops what a fetch that outlives its
+assignment has taken. Here every partition remembers which offset comes next; anything else is un-read.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import ConsumerRecord, TopicPartition
+from faust.transport.consumer import Fetcher, ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.engine.ending import die
+
+FETCH_WAIT_S = 0.25
+BUSY_FETCH_WAIT_S = 0.05
+"""Shorter while some topics are not fetched, for they may have room at any moment."""
+
+log = logging.getLogger(__name__)
+
+
+class Batch(ConsumerMessage):
+    """What one fetch brought of one partition, on its way through Faust as one message; `records` are in order."""
+
+    def __init__(self, tp: TP, records: Sequence[ConsumerRecord], generation_id: int) -> None:
+        last = records[-1]
+        super().__init__(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000, 0, (), None, None, None, 0, 0, tp, generation_id=generation_id
+        )
+        self.records = records
+        self.unfinished = len(records)
+        self._finished = bytearray(len(records))
+        self._head = 0
+
+    def finish(self, index: int) -> None:
+        """The effects of `records[index]` are all acknowledged."""
+        self._finished[index] = 1
+        self.unfinished -= 1
+        while self._head < len(self.records) and self._finished[self._head]:
+            self._head += 1
+
+    def finish_all(self) -> None:
+        """The effects of all records are acknowledged."""
+        self.unfinished = 0
+        self._head = len(self.records)
+
+    @property
+    def committable(self) -> int | None:
+        """The offset up to which all is finished; None: not even the first record."""
+        return None if self._head == 0 else self.records[self._head - 1].offset + 1
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer, with its fetch loop, its bookkeeping of offsets and its revocation replaced."""
+
+    def on_init(self) -> None:
+        """Called by Faust at construction and at restart."""
+        self._flight: dict[TP, deque[Batch]] = defaultdict(deque)
+        """Fetched and not yet wholly committable, in order."""
+        self._finished_to: dict[TP, int] = {}
+        self._next: dict[TP, int] = {}
+        """The offset that must come next."""
+        self._accepted_hole: dict[TP, int] = {}
+
+    # --- fetching
+
+    async def _drain_messages(self, fetcher: Fetcher) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001  # Faust's own loop asks the same
+                if self.flow_active:
+                    await self._fetch_once()
+                else:
+                    await self.wait(self.can_resume_flow)
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+
+    async def _fetch_once(self) -> None:
+        generation = self.app.consumer_generation_id
+        active = self._get_active_partitions()
+        wanted = self._with_room(active)
+        if not wanted:  # aiokafka takes an empty set for "all partitions"
+            self.app.room.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.app.room.wait(), FETCH_WAIT_S)
+            return
+        # The fetch may outlive its assignment: aiokafka waits for the next one and then returns records of that.
+        fetched = await self._getmany(wanted, FETCH_WAIT_S if len(wanted) == len(active) else BUSY_FETCH_WAIT_S)
+        for tp, records in fetched.items():
+            await self._accept(ensure_TP(tp), records, generation)
+        await asyncio.sleep(0)
+
+    def _with_room(self, active: set[TP]) -> set[TP]:
+        """A slow topic must not starve the others, nor fill the memory; counted per topic, for fewer partitions mean tiny fetches."""
+        unfinished: Counter[str] = Counter()
+        for tp, batches in self._flight.items():
+            unfinished[tp.topic] += sum(batch.unfinished for batch in batches)
+        limit = self.app.settings.flight_records
+        return {tp for tp in active if unfinished[tp.topic] < limit}
+
+    async def _accept(self, tp: TP, records: Sequence[ConsumerRecord], generation: int) -> None:
+        is_changelog = self._is_changelog_tp(tp)
+        expected = self.app.tables.recovery.next_offset(tp) if is_changelog else self._next.get(tp)
+        outdated = generation != self.app.consumer_generation_id or not self.flow_active or tp not in self._get_active_partitions()
+        if outdated or (not is_changelog and self._is_new_hole(tp, records[0].offset, expected)):
+            await self._unread(tp, records[0].offset, expected)
+        elif is_changelog:
+            self.app.tables.recovery.apply(tp, records)
+        elif fresh := [record for record in records if record.offset >= (expected or 0)]:
+            self._next[tp] = fresh[-1].offset + 1
+            batch = Batch(tp, fresh, generation)
+            self._flight[tp].append(batch)
+            await self.callback(batch)
+
+    def _is_new_hole(self, tp: TP, first: int, expected: int | None) -> bool:
+        """Records are missing before `first`. Seen a second time the hole is real (compaction, retention) and accepted."""
+        if expected is None or first <= expected or self._accepted_hole.get(tp) == expected:
+            return False
+        log.warning("hole in %s-%s: expected %s, got %s; reading again", tp.topic, tp.partition, expected, first)
+        self._accepted_hole[tp] = expected
+        return True
+
+    async def _unread(self, tp: TP, first: int, expected: int | None) -> None:
+        """Seek back, so that what this fetch took is fetched again; in vain, and needless, where `tp` is no longer ours."""
+        with contextlib.suppress(Exception):
+            await self.seek_wait({tp: first if expected is None else min(expected, first)})
+
+    async def perform_seek(self) -> None:
+        """Go to the committed offsets; without a commit to an explicit beginning, for aiokafka leaves such partitions where they are."""
+        committed = {ensure_TP(tp): offset or None for tp, offset in (await self.seek_to_committed()).items()}
+        sources = {tp: offset for tp, offset in committed.items() if not self._is_changelog_tp(tp)}
+        fresh = [tp for tp, offset in sources.items() if offset is None]
+        first = await self.earliest_offsets(*fresh) if fresh else {}
+        if fresh:
+            await self._thread.seek_to_beginning(*(TopicPartition(*tp) for tp in fresh))
+        self._forget_flight()
+        self._next = {tp: first[tp] if offset is None else offset for tp, offset in sources.items()}
+        self._read_offset.update(sources)
+        self._committed_offset.update(sources)
+
+    # --- committing
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:  # noqa: ANN401, ARG002  # Faust's signature
+        return list(self._flight)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Strictly in order, and only what the agent has finished; Faust's own acknowledgement counts for nothing."""
+        batches = self._flight[tp]
+        while batches:
+            finished_to = batches[0].committable
+            if finished_to is not None:
+                self._finished_to[tp] = finished_to
+            if batches[0].unfinished:
+                break
+            batches.popleft()
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._finished_to.get(tp)
+
+    # --- giving up partitions
+
+    async def wait_empty(self) -> None:
+        """At a revocation and at the end: let what runs finish, drop what waits, commit what is finished."""
+        try:
+            await asyncio.wait_for(self.app.give_up(), self.app.settings.drain_s)
+        except TimeoutError:
+            die("calls still in flight at a revocation or at the end")
+        while await self.maybe_wait_for_commit_to_finish():
+            pass
+        await self.commit()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit before Faust forgets what is finished."""
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        self.app.flow_control.clear()
+        try:
+            await self.wait_empty()
+        except Exception:
+            log.exception("commit at a revocation")  # repeats follow, no loss
+        self._forget_flight()
+        self._next.clear()
+        self._unacked_messages.clear()
+        await super().on_partitions_revoked(revoked)
+
+    def _forget_flight(self) -> None:
+        self._flight.clear()
+        self._finished_to.clear()
+        self._accepted_hole.clear()
+
+    def holds(self, batch: Batch) -> bool:
+        """Whether the batch belongs to the present assignment, so that finishing it will be committed."""
+        return batch in self._flight.get(batch.tp, ())
+
+    # --- Faust's alarms
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's livelock alarm compares different clocks and cries wolf."""
+
+    def positions(self) -> Mapping[TP, int]:
+        """The next offset of each source partition, for the lag."""
+        return dict(self._next)

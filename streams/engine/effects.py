@@ -1,0 +1,185 @@
+"""Decisions ─▶ Kafka: facts, then commands and dead letters, then rows, each acknowledged before the next begins.
+
+A crash in between repeats effects and never loses one; a replay makes the same records, so repeats are harmless.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+
+from models.agent import Count, Dead, Emit, Rank, Record
+from models.codec import encode, headers_of
+from models.message import Headers, Message
+from models.topics import DEAD
+from streams.dead import dead_headers, dead_value
+from streams.engine.ending import die
+from streams.engine.rows import RowStore
+from streams.metrics import count
+
+KafkaHeaders = list[tuple[str, bytes]]
+KeyValue = tuple[bytes | None, bytes, KafkaHeaders]
+
+
+@lru_cache(1 << 18)
+def partition_for(key: bytes, partitions: int) -> int:
+    """Where every Kafka client puts this key (Java's default partitioner)."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+class Outlet:
+    """Writes records with Faust's idempotent producer (acks=all); everything awaited here is acknowledged when it returns."""
+
+    def __init__(self, app: Any) -> None:  # noqa: ANN401  # the EngineApp; it owns this
+        self._app = app
+        self._partitions: dict[str, int] = {}
+
+    async def open(self, topics: Iterable[str]) -> None:
+        """Learn the partitions of all topics that will be written. Raises aiokafka's error for one that does not exist."""
+        for topic in topics:
+            self._partitions[topic] = len(await self.producer.partitions_for(topic))
+
+    @property
+    def producer(self) -> AIOKafkaProducer:
+        """The aiokafka producer under Faust's."""
+        return self._app.producer._producer  # noqa: SLF001  # Faust hides it, and its own send costs ten times as much
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions an opened topic has."""
+        return self._partitions[topic]
+
+    def partition_of(self, topic: str, key: bytes) -> int:
+        """The partition of `key` in an opened topic."""
+        return partition_for(key, self._partitions[topic])
+
+    async def write(self, effects: "Effects") -> None:
+        """Write all, rank by rank."""
+        for rank in Rank:
+            groups = effects.groups(rank, self)
+            await asyncio.gather(*(self.write_batch(topic, partition, records) for (topic, partition), records in groups.items()))
+
+    async def write_batch(self, topic: str, partition: int, records: Iterable[KeyValue]) -> list[tuple[int, int]]:
+        """Write in order, in as few batches as they fit in; returns `(first offset, count)` of each batch."""
+        sent = []
+        builder = self.producer.create_batch()
+        for key, value, headers in records:
+            if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                sent.append((await self.producer.send_batch(builder, topic, partition=partition), builder.record_count()))
+                builder = self.producer.create_batch()
+                builder.append(key=key, value=value, timestamp=None, headers=headers)  # the first always fits
+        builder.close()  # so that nobody adds to it and its count stays true
+        sent.append((await self.producer.send_batch(builder, topic, partition=partition), builder.record_count()))
+        return [((await future).offset, records_count) for future, records_count in sent]
+
+    async def append(self, topic: str, partition: int, key: bytes | None, value: bytes, headers: KafkaHeaders) -> None:
+        """Write one record; many at once share their batches."""
+        await (await self.producer.send(topic, value, key=key, partition=partition, headers=headers))
+
+
+class Effects:
+    """What the records of one batch, or one turn of a lane, want written."""
+
+    def __init__(self) -> None:
+        self._emits: dict[Rank, list[tuple[Emit, Headers]]] = {rank: [] for rank in Rank}
+        self._newest: dict[Rank, dict[tuple[str, str], tuple[Emit, Headers]]] = {rank: {} for rank in Rank}
+        self._dead: list[tuple[bytes | None, bytes, Headers]] = []
+
+    def emit(self, emits: Iterable[Emit], cause: Headers) -> None:
+        """Add what a record with headers `cause` causes."""
+        for emit in emits:
+            if emit.conflate:
+                newest = self._newest[emit.rank]
+                newest.pop((emit.topic, emit.key), None)  # the newest takes the last place
+                newest[emit.topic, emit.key] = (emit, cause)
+            else:
+                self._emits[emit.rank].append((emit, cause))
+
+    def dead(self, agent: str, record: "Record | Undecodable", dead: Dead, exchange: bytes = b"") -> None:
+        """Add a dead letter; its key, value and headers are the record's own."""
+        origin = (record.topic, record.partition, record.offset)
+        key = record.key.encode() if isinstance(record, Record) else record.key
+        headers = dead_headers(record.headers, dead, agent=agent, exchange=exchange, origin=origin)
+        self._dead.append((key, dead_value(record.value), headers))
+        count(Count("dead_letters_written_total", (agent, dead.error)))
+
+    def groups(self, rank: Rank, outlet: Outlet) -> Mapping[tuple[str, int], list[KeyValue]]:
+        """The encoded records of one rank by topic and partition, in the order of their causes."""
+        groups: dict[tuple[str, int], list[KeyValue]] = defaultdict(list)
+        for emit, cause in (*self._emits[rank], *self._newest[rank].values()):
+            key = emit.key.encode()
+            groups[emit.topic, outlet.partition_of(emit.topic, key)].append((key, *encoded(emit, cause)))
+        if rank is Rank.COMMAND:
+            for dead_key, value, headers in self._dead:
+                groups[DEAD, outlet.partition_of(DEAD, dead_key or b"")].append((dead_key, value, list(headers.items())))
+        return groups
+
+
+class Undecodable:
+    """A source record that is no `Record`: without a key, or with bytes that nobody understands."""
+
+    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        self.topic, self.partition, self.offset = topic, partition, offset
+        self.key, self.value, self.headers = key, value, headers
+
+
+def encoded(emit: Emit, cause: Headers) -> tuple[bytes, KafkaHeaders]:
+    """Value and headers of an emit; the trace of what caused it is handed on."""
+    value = emit.value
+    derived = headers_of(value) if isinstance(value, Message) else {}
+    if trace := cause.get("trace"):
+        derived["trace"] = trace
+    derived.update(emit.headers)
+    return (encode(value) if isinstance(value, Message) else value), list(derived.items())
+
+
+class Changelog:
+    """Writes rows of one table: per partition one batch in flight, and what arrives meanwhile is the next one.
+
+    Nobody else writes to a changelog. If the first offset of an acknowledged batch is not the one after our last, an
+    owner before us has woken up, or we are that owner: end, start again, recover.
+    """
+
+    def __init__(self, outlet: Outlet, topic: str, store: RowStore) -> None:
+        self.topic = topic
+        self._outlet = outlet
+        self._store = store
+        self._waiting: dict[int, tuple[dict[bytes, bytes], asyncio.Task[None]]] = {}
+        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def write(self, partition: int, rows: Mapping[bytes, bytes]) -> None:
+        """Return when the rows are acknowledged and in memory."""
+        if partition in self._waiting:
+            together, writing = self._waiting[partition]
+            together.update(rows)
+        else:
+            together = dict(rows)
+            writing = asyncio.create_task(self._write_next(partition, together))
+            self._waiting[partition] = (together, writing)
+        await asyncio.shield(writing)
+
+    async def mend(self) -> None:
+        """Write again the rows that an earlier owner has put older ones behind."""
+        for number, partition in list(self._store.partitions.items()):
+            if partition.stale:
+                await self.write(number, {key: partition.rows[key] for key in sorted(partition.stale)})
+                partition.stale.clear()
+
+    async def _write_next(self, partition: int, rows: dict[bytes, bytes]) -> None:
+        async with self._locks[partition]:
+            del self._waiting[partition]  # from here on `rows` stays as it is
+            await self._append(partition, rows)
+
+    async def _append(self, number: int, rows: Mapping[bytes, bytes]) -> None:
+        partition = self._store.partitions.get(number)
+        if partition is None:
+            die(f"partition {number} of {self.topic} is no longer ours")
+        for first, records in await self._outlet.write_batch(self.topic, number, ((key, row, []) for key, row in rows.items())):
+            if first != partition.offset + 1:
+                die(f"foreign write in {self.topic}-{number}: expected offset {partition.offset + 1}, got {first}")
+            partition.offset += records
+        partition.rows.update(rows)
+        count(Count("changelog_written_bytes_total", (self._store.table_name,), sum(map(len, rows.values()))))

@@ -1,0 +1,71 @@
+"""Kafka record ─▶ `Record`, as agents see it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+
+from models.agent import Dead, Record
+from models.errors import PoisonError
+from models.message import ConfigChanged, Tick
+from streams.engine.effects import Undecodable
+
+TICK_KEY, CONFIG_KEY = "@tick", "@config"
+
+_engine_record = msgspec.json.Decoder(Tick | ConfigChanged).decode
+
+
+class Poison:
+    """A record that cannot be decided, and why."""
+
+    def __init__(self, record: Undecodable, dead: Dead) -> None:
+        self.record = record
+        self.dead = dead
+
+
+class Intake:
+    """Decodes the records of one agent. `epoch` makes their sequences grow across topics made anew."""
+
+    def __init__(self, decode: Callable[[bytes], Any], epoch: int) -> None:
+        self._decode = decode
+        self._base = epoch << 40
+
+    def take(self, raw: ConsumerRecord) -> Record | Poison | None:
+        """The record; a poison for `dead.v1`; or None for a tombstone, which says nothing."""
+        if raw.value is None:
+            return None
+        try:
+            key = _key(raw.key)
+            return Record(
+                topic=raw.topic,
+                partition=raw.partition,
+                offset=raw.offset,
+                sequence=self._base + raw.offset,
+                time_ms=raw.timestamp,
+                key=key,
+                value=raw.value,
+                headers=dict(raw.headers),
+                body=_engine_body(raw) if key[0] == "@" else self._decode(raw.value),
+            )
+        except PoisonError as error:
+            record = Undecodable(raw.topic, raw.partition, raw.offset, raw.key, raw.value, dict(raw.headers))
+            return Poison(record, Dead(error="PoisonError", reason=str(error)))
+
+
+def _key(raw: bytes | None) -> str:
+    if not raw:
+        raise PoisonError("a record without a key has no place in a table")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise PoisonError(f"the key is not UTF-8: {error}") from error
+
+
+def _engine_body(raw: ConsumerRecord) -> Tick | ConfigChanged:
+    """Keys with `@` are the engine's own."""
+    try:
+        body: Tick | ConfigChanged = _engine_record(raw.value)
+    except msgspec.DecodeError as error:
+        raise PoisonError(f"keys that begin with @ are reserved: {error}") from error
+    return body

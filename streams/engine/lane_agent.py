@@ -1,0 +1,215 @@
+"""Batch ─▶ lanes ─▶ I/O ─▶ finished: how a `LaneAgent` runs.
+
+Each key is a lane: its records run one after the other; lanes run side by side, at most `limit` at once.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from models.agent import Abandoned, Count, Dead, Emit, LaneAgent, Rank, Record
+from models.codec import encode
+from models.topics import DEAD
+from streams.dead import dead_headers, dead_value
+from streams.engine.channel import Batch
+from streams.engine.effects import Changelog, Outlet, Undecodable, encoded
+from streams.engine.ending import die
+from streams.engine.intake import Intake, Poison
+from streams.engine.rows import RowStore
+from streams.metrics import count
+
+
+class Waiting(NamedTuple):
+    """A record in its lane."""
+
+    record: Record | Poison
+    batch: Batch
+    index: int
+
+
+class LaneRunner:
+    """Runs one lane agent. Offsets are committed up to the first record that is not finished."""
+
+    def __init__(
+        self, agent: LaneAgent[Any], outlet: Outlet, changelog: Changelog | None, store: RowStore | None, *, room: asyncio.Event, epoch: int
+    ) -> None:
+        self.agent = agent
+        self.topic = agent.topic
+        self.changelog: Changelog | None = changelog
+        self.store = store
+        self.outlet = outlet
+        self.slots = asyncio.Semaphore(agent.limit)
+        self.abandoned = asyncio.Event()
+        """Set while partitions are being given up: nothing new begins, and whoever backs off stops."""
+        self.decode_row = msgspec.json.Decoder(agent.row_type).decode if agent.row_type else None
+        self._room = room
+        self._intake = Intake(agent.decode, epoch)
+        self._lanes: dict[bytes | None, KeyLane] = {}
+        self._turns: set[asyncio.Task[None]] = set()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All topics it writes to."""
+        return (*self.agent.outputs, *((self.changelog.topic,) if self.changelog else ()))
+
+    def take_over(self, partitions: set[int]) -> None:  # noqa: ARG002  # as TableRunner
+        """The partitions are ours and recovered: work may begin."""
+        self.abandoned.clear()
+
+    def take(self, batch: Batch) -> None:
+        """Put each record into its lane."""
+        for index, raw in enumerate(batch.records):
+            record = self._intake.take(raw)
+            if record is None:
+                batch.finish(index)
+                count(Count("records_skipped_total", (self.agent.name,)))
+                continue
+            lane = self._lanes.get(raw.key)
+            if lane is None:
+                lane = self._lanes[raw.key] = KeyLane(self, raw.key, batch.partition)
+                turn = asyncio.create_task(self._run(lane))
+                self._turns.add(turn)
+                turn.add_done_callback(self._turns.discard)
+            lane.add(Waiting(record, batch, index))
+        if batch.records and not batch.unfinished:
+            self._room.set()
+
+    async def give_up(self) -> None:
+        """Let calls in flight finish; what waits or backs off is given back unfinished."""
+        self.abandoned.set()
+        await asyncio.gather(*self._turns)
+        self._lanes.clear()
+
+    async def _run(self, lane: "KeyLane") -> None:
+        try:
+            while lane.waiting and not self.abandoned.is_set():
+                async with self.slots:
+                    if not self.abandoned.is_set():  # it may have been while we waited for a slot
+                        await self._turn(lane)
+        except Abandoned:
+            pass
+        except Exception as error:  # noqa: BLE001  # a bug, or Kafka refuses: neither may be committed over
+            die(f"{self.agent.name}: a record of {self.topic} failed", error)
+        finally:
+            if lane.waiting:
+                count(Count("lanes_abandoned_total", (self.agent.name,), len(lane.waiting)))
+            self._lanes.pop(lane.raw_key, None)
+
+    async def _turn(self, lane: "KeyLane") -> None:
+        record, batch, index = lane.waiting[0]
+        lane.begin(record)
+        if isinstance(record, Poison):
+            await lane.dead(record.record, record.dead)
+        elif not (self.agent.conflate and lane.newer):
+            await self.agent.run(lane, record)
+        elif self.agent.skip is not None:
+            await self.agent.skip(lane, record)
+        lane.waiting.popleft()
+        batch.finish(index)
+        self._room.set()
+        count(Count("records_finished_total", (self.agent.name,)))
+
+
+class KeyLane:
+    """One key's lane: the `models.agent.Lane` that `run` and `skip` are given."""
+
+    def __init__(self, runner: LaneRunner, raw_key: bytes | None, partition: int) -> None:
+        self.raw_key = raw_key
+        self.key = (raw_key or b"").decode(errors="replace")
+        self.row: Any = None
+        self.waiting: deque[Waiting] = deque()
+        self._runner = runner
+        self._partition = partition
+        self._arrival = asyncio.Event()
+        self._good = 0
+        """Waiting records that are no poison, the one at hand included."""
+        self._cause: Mapping[str, bytes] = {}
+
+    def add(self, waiting: Waiting) -> None:
+        """A record arrives behind the others."""
+        self.waiting.append(waiting)
+        if isinstance(waiting.record, Record):
+            self._good += 1
+            self._arrival.set()
+
+    def begin(self, record: Record | Poison) -> None:
+        """The turn of the record at the head begins."""
+        self._arrival.clear()
+        if isinstance(record, Record):
+            self._good -= 1
+            self._cause = record.headers
+        self.row = self._stored_row()
+
+    @property
+    def newer(self) -> bool:
+        """Whether a newer record of this key waits behind the one at hand."""
+        return self._good > 0
+
+    async def save(self, row: Any) -> None:  # noqa: ANN401  # the agent's row type
+        """Write the row of this key, then show it as `self.row`."""
+        if self._runner.changelog is None or self.raw_key is None:
+            raise TypeError(f"{self._runner.agent.name} has no table")
+        await self._runner.changelog.write(self._partition, {self.raw_key: encode(row)})
+        self.row = row
+
+    async def emit(self, *emits: Emit) -> None:
+        """Write records, in the order of their rank."""
+        outlet = self._runner.outlet
+        for rank in Rank:
+            await asyncio.gather(
+                *(
+                    outlet.append(emit.topic, outlet.partition_of(emit.topic, emit.key.encode()), emit.key.encode(), *encoded(emit, dict(self._cause)))
+                    for emit in emits
+                    if emit.rank is rank
+                )
+            )
+
+    async def dead(self, record: Record | Undecodable, dead: Dead, exchange: bytes = b"") -> None:
+        """Park `record` in `dead.v1`; `exchange` is the redacted HTTP exchange, if any."""
+        outlet, name = self._runner.outlet, self._runner.agent.name
+        origin = (record.topic, record.partition, record.offset)
+        headers = dead_headers(record.headers, dead, agent=name, exchange=exchange, origin=origin)
+        partition = outlet.partition_of(DEAD, self.raw_key or b"")
+        await outlet.append(DEAD, partition, self.raw_key, dead_value(record.value), list(headers.items()))
+        count(Count("dead_letters_written_total", (name, dead.error)))
+
+    def count(self, *counts: Count) -> None:
+        """Count metrics."""
+        for counted in counts:
+            count(counted)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Back off. True at once when a newer record of this key has arrived, else False when the time is over.
+
+        Others use the slot meanwhile. Raises `Abandoned` when the partition is being given up.
+        """
+        self._runner.slots.release()
+        try:
+            arrived = await self._arrived(seconds)
+        finally:
+            await self._runner.slots.acquire()
+        if self._runner.abandoned.is_set():
+            raise Abandoned
+        return arrived
+
+    async def _arrived(self, seconds: float) -> bool:
+        waits = [asyncio.create_task(event.wait()) for event in (self._arrival, self._runner.abandoned)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*waits)
+        return self.newer
+
+    def _stored_row(self) -> Any:  # noqa: ANN401  # the agent's row type, or None
+        runner = self._runner
+        if runner.store is None or runner.decode_row is None or self.raw_key is None:
+            return None
+        raw = runner.store.partitions[self._partition].rows.get(self.raw_key)
+        return None if raw is None else runner.decode_row(raw)

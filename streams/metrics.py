@@ -1,0 +1,70 @@
+"""Every metric of every process, in one closed table; nothing else creates metrics.
+
+A name begins with a noun, then a verb in the past, then the unit; labels are few and bounded (an agent, a topic, a
+connection: never a SKU, an order or a key). Prometheus sees each name with `stockwire_` in front.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+
+from models.agent import Count
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metric(NamedTuple):
+    """`kind` is `counter` (counted up), `gauge` (set) or `histogram` (observed, in seconds)."""
+
+    kind: type[Counter | Gauge | Histogram]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: dict[str, Metric] = {
+    # The engine.
+    "records_finished_total": Metric(Counter, "Source records whose effects are all acknowledged.", ("agent",)),
+    "records_replayed_total": Metric(Counter, "Records decided again that their row had already seen.", ("agent",)),
+    "records_skipped_total": Metric(Counter, "Tombstones of compacted topics: nothing to decide.", ("agent",)),
+    "batches_finished_total": Metric(Counter, "Fetched batches whose effects are all acknowledged.", ("agent",)),
+    "batch_finished_seconds": Metric(Histogram, "From the start of a batch to its last acknowledgement.", ("agent",)),
+    "dead_letters_written_total": Metric(Counter, "Records parked in dead.v1.", ("agent", "error")),
+    "lanes_abandoned_total": Metric(Counter, "Records given back unfinished when partitions moved or the process stopped.", ("agent",)),
+    "ticks_written_total": Metric(Counter, "Timers: Tick records written to an own partition.", ("agent",)),
+    "table_rows": Metric(Gauge, "Rows held in memory.", ("table",)),
+    "changelog_written_bytes_total": Metric(Counter, "Row values written to a changelog.", ("table",)),
+    "stale_rows_rejected_total": Metric(Counter, "Changelog rows of an earlier owner that lost against newer ones.", ("table",)),
+    "recovery_finished_seconds": Metric(Histogram, "From an assignment of partitions to work on them.", ()),
+    "rebalances_finished_total": Metric(Counter, "Assignments of partitions to this process.", ()),
+}
+
+
+def count(counted: Count) -> None:
+    """Count up a counter, set a gauge, or observe a histogram. An unknown name or wrong labels are a bug: KeyError, ValueError."""
+    _recorder(counted.metric, counted.labels)(counted.value)
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    return generate_latest(REGISTRY)
+
+
+@cache
+def _metric(name: str) -> Counter | Gauge | Histogram:
+    metric = METRICS[name]
+    if metric.kind is Histogram:
+        return Histogram(name, metric.help, metric.labels, namespace="stockwire", buckets=SECONDS)
+    return metric.kind(name, metric.help, metric.labels, namespace="stockwire")
+
+
+@cache
+def _recorder(name: str, labels: tuple[str, ...]) -> Callable[[float], None]:
+    metric = _metric(name)
+    child = metric.labels(*labels) if labels else metric
+    if isinstance(child, Counter):
+        return child.inc
+    if isinstance(child, Gauge):
+        return child.set
+    return child.observe

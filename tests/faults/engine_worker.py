@@ -1,0 +1,108 @@
+"""A worker of the fault tests, in a process of its own: counts and sums per key, commands each event onward."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import msgspec
+
+from models.agent import Decision, Emit, Record, TableAgent, View
+from models.codec import Decoder
+from models.message import ConfigChanged, Message, Tick
+from streams.engine import EngineSettings, run
+
+
+class Counted(Message, frozen=True):
+    """An event of the tests: add `delta` to the key."""
+
+    id: str
+    delta: int
+
+
+class Told(Message, frozen=True):
+    """A command of the tests: event `id` has been counted, or a timer or the configuration made us speak."""
+
+    id: str
+
+
+class SumRow(msgspec.Struct, frozen=True):
+    """The row of the tests; `total` is reported as the sum of all deltas, `events` as their number."""
+
+    at: int
+    events: int = 0
+    total: int = 0
+    due: int | None = None
+    wakes: int = 0
+    config: str = ""
+
+
+class SumConfig(msgspec.Struct, frozen=True):
+    """`wake_after_ms`: each event makes its row due so much later."""
+
+    name: str = "first"
+    wake_after_ms: int | None = None
+
+
+def decide(view: View, record: Record) -> Decision:
+    """Count each event once, and tell of it each time."""
+    row = view.row or SumRow(at=-1)
+    body: Any = record.body
+    told = Emit(topic=f"{record.topic}.told", key=record.key, value=Told(id=_id_of(body, row)))
+    if row.at >= record.sequence:
+        return Decision(emits=(told,))
+    if isinstance(body, Tick):
+        return Decision(row=msgspec.structs.replace(row, at=record.sequence, due=None, wakes=row.wakes + 1), emits=(told,))
+    if isinstance(body, ConfigChanged):
+        return Decision(row=msgspec.structs.replace(row, at=record.sequence, config=view.config.name), emits=(told,))
+    after = view.config.wake_after_ms
+    counted = msgspec.structs.replace(
+        row,
+        at=record.sequence,
+        events=row.events + 1,
+        total=row.total + body.delta,
+        due=row.due if after is None else record.time_ms + after,
+        config=view.config.name,
+    )
+    return Decision(row=counted, emits=(told,))
+
+
+def agent(topic: str, config: SumConfig | None = None) -> TableAgent[SumRow]:
+    """The counting agent on `topic`; its commands go to `<topic>.told`."""
+    return TableAgent(
+        name="sums",
+        topic=topic,
+        table="sums",
+        row_type=SumRow,
+        decode=Decoder(Counted),
+        decide=decide,
+        outputs=(f"{topic}.told",),
+        config=config or SumConfig(),
+    )
+
+
+def settings(environ: dict[str, str]) -> EngineSettings:
+    """Settings of a worker of the tests: a short session, so that crashes are noticed quickly."""
+    return EngineSettings(
+        bootstrap=environ["WORKER_KAFKA"],
+        group=environ["WORKER_GROUP"],
+        partitions=int(environ["WORKER_PARTITIONS"]),
+        fetch_records=int(environ.get("WORKER_FETCH", "500")),
+        session_timeout_s=6.0,
+        heartbeat_s=1.0,
+        produce_timeout_s=5.0,
+        commit_every_s=float(environ.get("WORKER_COMMIT", "0.5")),
+        drain_s=5.0,
+    )
+
+
+def _id_of(body: Any, row: SumRow) -> str:
+    if isinstance(body, Tick):
+        return f"wake-{row.wakes + 1}"
+    return f"config-{body.digest}" if isinstance(body, ConfigChanged) else body.id
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=os.environ.get("WORKER_LOG", "WARNING"), stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    config = msgspec.json.decode(os.environ.get("WORKER_CONFIG", "{}"), type=SumConfig)
+    run(settings(dict(os.environ)), [agent(os.environ["WORKER_TOPIC"], config)], on_ready=lambda: print("READY", flush=True))
