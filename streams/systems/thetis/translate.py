@@ -25,8 +25,9 @@ OTHERS = frozenset(
         "fileAttached",
     )
 )
-LARGEST = Decimal(10) ** 12
+LARGEST = Decimal(10) ** 18
 FINEST = -6
+"""Stock that is no stock: beyond these, sums would not be exact."""
 
 
 def translate(body: bytes, inbound: Inbound) -> list[Observation]:

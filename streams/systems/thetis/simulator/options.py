@@ -92,5 +92,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bulk_prefix: str = "SKU-"
     bulk_available: Decimal = Decimal(0)
     sellers: list[SellerOption] = []
-    customers: list[str] = ["C-1"]
+    customers: tuple[str, ...] = ("C-1",)
     chaos: Chaos = Chaos()
