@@ -38,6 +38,14 @@ METRICS: dict[str, Metric] = {
     "stale_rows_rejected_total": Metric(Counter, "Changelog rows of an earlier owner that lost against newer ones.", ("table",)),
     "recovery_finished_seconds": Metric(Histogram, "From an assignment of partitions to work on them.", ()),
     "rebalances_finished_total": Metric(Counter, "Assignments of partitions to this process.", ()),
+    # Translating what came in.
+    "inbound_ignored_total": Metric(Counter, "Elements that mean nothing to us, by what they say.", ("connection", "event")),
+    "stock_move_delay_seconds": Metric(Histogram, "From a move's stamp, on our clock, until we had it.", ("connection",)),
+    "source_clock_offset_seconds": Metric(Gauge, "How far the source's clock is ahead of ours.", ("connection",)),
+    "source_clock_width_seconds": Metric(Gauge, "How exactly that is known.", ("connection",)),
+    "source_clock_steps_total": Metric(Counter, "Times that the source's clock was set to another time.", ("connection",)),
+    # The receiver, fetch and poll.
+    "deliveries_answered_total": Metric(Counter, "Requests to /hooks/, by what became of them.", ("connection", "outcome")),
 }
 
 

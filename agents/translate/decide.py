@@ -48,10 +48,13 @@ class Step(NamedTuple):
 
 
 def decide(translate: Translate, view: View, record: Record) -> Decision:
-    """Judge one record: an element from outside, a `Tick` for a row that is due, or new configuration (nothing to do)."""
+    """Judge one record: an element from outside, a `Tick` for a row that is due, or new configuration (nothing to do).
+
+    What the row has seen already was said then, before the row was written: nothing is said again.
+    """
     row: ItemRow = view.row or ItemRow()
     if record.sequence <= row.at:
-        return Decision(counts=(Count("replayed_records_total", (view.config.connection,)),))
+        return Decision()
     match record.body:
         case Tick():
             return _settle(view, record, on_tick(row, view, record))
