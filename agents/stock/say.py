@@ -47,7 +47,7 @@ def say(draft: Draft, name: str, config: ChannelConfig) -> None:
     value = total_of(level, channel) if config.incremental else level
     parts = channels.split(shares, config.buffer) if len(shares) > 1 else None
     if name in draft.say_again or differs(channel.told, value, parts if config.stores else None):
-        told = Told(draft.record.sequence, draft.now, value, None if level == value else level, config.buffer, parts)
+        told = Told(draft.record.sequence, draft.now, value, None if level == value else level, config.buffer or ZERO, parts)
         draft.put_channel(name, replace(channel, told=told))
         draft.emits.append(level_emit(draft.plan, draft.sku, name, told))
         draft.count("channel_told_total", name)

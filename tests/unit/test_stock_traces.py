@@ -1,7 +1,7 @@
 """Every counterexample of the fence's tables, in their order: a design that looked right got each of them wrong."""
 
-from collections.abc import Callable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -11,6 +11,9 @@ from models.codec import encode
 from models.config import StockConfig
 from models.level import Level
 from tests.unit.stock_desk import LAG_MS, SELLER, Desk, metrics, one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEEP_MS = 1_209_600_000
 

@@ -1,0 +1,229 @@
+"""What channels are told, of which places, and what the row and the agent look like from outside."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from agents.stock.agent import stock_agent
+from agents.stock.channel import split
+from models.codec import encode
+from models.config import StockConfig
+from models.facts import Resend, Told
+from models.stock_row import StockRow, SweepRow
+from tests.unit.stock_desk import SELLER, Desk, channel, metrics, one, warehouse
+
+
+def two_by_three() -> StockConfig:
+    return StockConfig(
+        warehouses={"a": warehouse("wh-a"), "b": warehouse("wh-b")},
+        channels={
+            "first": channel(places=("a",), sellers={"a": ("1",)}, incremental=False, orders_mode=False),
+            "both": channel(places=("a", "b"), sellers={"a": ("2",), "b": ("2",)}, buffer=Decimal(2), orders_mode=False),
+            "stores": channel(places=("b", "a"), sellers={}, incremental=False, stores={"a": "A", "b": "B"}),
+        },
+    )
+
+
+@pytest.mark.req("X-18")
+def test_two_warehouses_and_three_channels_when_quiet_then_all_numbers_are_right() -> None:
+    desk = Desk(two_by_three())
+    desk.reading(10, 0, 0, place="a")
+    assert set(desk.told) == {"first"}
+    desk.reading(5, 0, 0, place="b")
+    desk.moved(-1, 1, place="a", seller="1")
+    desk.moved(-2, 1, place="b", seller="2")
+    assert desk.level("first") == 9
+    assert desk.total("both") == 12  # and it shows 10, as it took its own 2 off itself
+    assert desk.level("stores") == 12
+    assert desk.told["stores"].parts == {"b": 3, "a": 9}
+
+
+@pytest.mark.req("X-18")
+def test_channel_when_one_of_its_places_was_never_read_then_told_nothing_however_long() -> None:
+    desk = Desk(two_by_three())
+    for second in range(1, 50):
+        desk.moved(-1, second * 100, place="b")
+    desk.reading(10, 9_000_000, 9_000_000, place="a")
+    assert "both" not in desk.told
+    desk.reading(0, 9_100_000, 9_100_000, place="b")
+    assert desk.level("both") == 8
+
+
+@pytest.mark.req("T-43")
+@pytest.mark.parametrize(("value", "level", "part"), [(-3, -3, 0), (0, 0, 0)])
+def test_item_when_nothing_is_left_then_negative_stays_negative_and_its_part_is_0(value: int, level: int, part: int) -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(value, 0, 0)
+    assert desk.level() == level
+    assert desk.told["c"].parts == {"w": part}
+
+
+@pytest.mark.parametrize(
+    ("shares", "buffer", "parts"),
+    [
+        ({"a": 5, "b": 3}, 2, {"a": 3, "b": 3}),
+        ({"a": 1, "b": 3}, 2, {"a": 0, "b": 2}),
+        ({"a": 5, "b": -3}, 0, {"a": 2, "b": 0}),
+        ({"a": 1, "b": -1, "c": 4}, 2, {"a": 0, "b": 0, "c": 2}),
+        ({"a": 1, "b": -3}, 0, {"a": 0, "b": 0}),
+    ],
+)
+def test_split_then_parts_are_not_negative_and_add_up_to_the_level(shares: dict[str, int], buffer: int, parts: dict[str, int]) -> None:
+    found = split({place: Decimal(share) for place, share in shares.items()}, Decimal(buffer))
+    assert found == parts
+    assert sum(found.values()) == max(0, sum(shares.values()) - buffer)
+
+
+def test_stores_when_only_the_split_changes_then_told_too() -> None:
+    desk = Desk(two_by_three())
+    desk.reading(10, 0, 0, place="a")
+    desk.reading(5, 0, 0, place="b")
+    desk.moved(-3, 1, place="a")
+    sequence = desk.told["stores"].sequence
+    both = desk.told["both"].sequence
+    desk.reading(8, 3_000, 3_000, place="b")
+    desk.reading(6, 3_000, 3_000, place="a")
+    assert desk.told["stores"].sequence > sequence
+    assert desk.told["stores"].parts == {"b": 8, "a": 6}
+    assert desk.told["both"].sequence > both
+
+
+def test_number_when_the_same_then_not_told_again() -> None:
+    desk = Desk(one())
+    desk.reading(10, 0, 0)
+    decision = desk.reading(10, 2_000, 2_000)
+    assert decision.emits == ()
+    assert decision.row is not None
+
+
+@pytest.mark.req("X-07")
+def test_repeat_when_row_holds_parts_buffer_and_level_then_the_same_bytes() -> None:
+    desk = Desk(two_by_three())
+    desk.reading(10, 0, 0, place="a")
+    desk.reading(5, 0, 0, place="b")
+    desk.moved(-1, 1, place="a", seller="2")
+    desk.moved(-1, 2, place="a", name="last")
+    said = {name: encode(level) for name, level in desk.told.items()}
+    decision = desk.hand(desk.log[-1])
+    assert decision.row is None
+    assert metrics(decision)["replayed_records_total"] == [(("wh-a",), 1)]
+    assert {emit.key for emit in decision.emits} == {"S-1"}
+    assert {emit.topic[6:-3]: encode(emit.value) for emit in decision.emits} == said
+
+
+def test_resend_then_told_again_under_a_newer_sequence() -> None:
+    desk = Desk(one(incremental=False))
+    assert desk.say(Resend(connection="c", sku="S-1")).row is None
+    desk.reading(10, 0, 0)
+    before = desk.told["c"]
+    desk.say(Resend(connection="c", sku="S-1"))
+    assert desk.level() == before.level
+    assert desk.told["c"].sequence > before.sequence
+
+
+def test_acknowledgement_when_nobody_audits_then_the_row_is_not_written() -> None:
+    desk = Desk(one())
+    desk.reading(10, 0, 0)
+    assert desk.taken().row is None
+    assert desk.say(Told(connection="unknown", sku="S-1", sequence=1, value=Decimal(1))).row is None
+
+
+def test_facts_of_what_is_not_configured_then_nothing_is_remembered() -> None:
+    desk = Desk(StockConfig())
+    assert desk.moved(-1, 1).row is None
+    assert desk.reading(5, 2_000, 2_000).row is None
+    assert desk.shown(5, 2_000).row is None
+
+
+def test_configuration_when_a_channel_is_added_then_it_is_told() -> None:
+    desk = Desk(StockConfig(warehouses={"w": warehouse()}))
+    desk.reading(10, 0, 0)
+    assert desk.told == {}
+    desk.configure(one())
+    assert desk.total() == 10
+
+
+def test_row_when_a_place_is_no_longer_configured_then_its_timer_is_gone() -> None:
+    desk = Desk(one(orders_mode=False))
+    desk.reading(10, 0, 0)
+    desk.reading(12, 1_000, 1_000)
+    desk.moved(+1, None, received=1_500)
+    desk.configure(StockConfig())
+    assert desk.row is not None
+    assert desk.row.due is None
+
+
+@pytest.mark.req("T-40", "X-07")
+def test_inputs_when_each_comes_twice_then_the_same_numbers_as_once() -> None:
+    once, twice = Desk(one()), Desk(one())
+    for desk, times in ((once, 1), (twice, 2)):
+        for _ in range(times):
+            desk.reading(10, 0, 0)
+        for delta, second, seller in ((-1, 1, None), (-2, 2, SELLER), (+4, 3, None)):
+            for _ in range(times):
+                desk.moved(delta, second, name=f"e{second}", seller=seller)
+        for _ in range(times):
+            desk.placed("o0", 2, said=0)
+    assert twice.total() == once.total() == 11
+    assert twice.row is not None
+    assert once.row is not None
+    assert twice.row.ch["c"].open == once.row.ch["c"].open
+    assert twice.row.ch["c"].counted == once.row.ch["c"].counted
+
+
+@pytest.mark.req("X-12")
+def test_row_when_written_and_read_then_decimals_keep_their_digits() -> None:
+    desk = Desk(one())
+    desk.reading("100.50", 0, 0)
+    desk.moved("-0.125", 1)
+    assert desk.row is not None
+    assert b'"base":100.50' in encode(desk.row)
+    assert b",-0.125," in encode(desk.row)
+    assert b'"total":100.375' in encode(desk.told["c"])
+
+
+def test_row_of_one_warehouse_and_two_channels_then_well_under_1_kb() -> None:
+    config = StockConfig(warehouses={"w": warehouse()}, channels={"web-dk": channel(), "web-se": channel(incremental=False)})
+    desk = Desk(config)
+    desk.reading(10, 1_790_000_000_000, 1_790_000_000_500)
+    assert desk.row is not None
+    assert len(encode(desk.row)) < 400
+
+
+def test_agent_then_it_names_its_topics_and_rows() -> None:
+    agent = stock_agent(two_by_three())
+    assert (agent.topic, agent.table, agent.row_type) == ("fact.stock.v1", "stock", StockRow)
+    assert agent.outputs == ("level.first.v1", "level.both.v1", "level.stores.v1", "hint.wh-a.v1", "hint.wh-b.v1", "review.v1")
+    assert agent.shared == {"@sweep": SweepRow}
+    body: Any = agent.decode(b'{"type":"Resend","connection":"c","sku":"S-1"}')
+    assert body == Resend(connection="c", sku="S-1")
+
+
+def test_drift_when_a_late_move_explains_it_then_nothing_is_counted() -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(10, 0, 0)
+    desk.reading(9, 2_000, 2_000)
+    assert desk.row is not None
+    assert desk.row.due is not None
+    desk.moved(-1, 1)
+    assert desk.row.due is None
+
+
+def test_drift_when_the_move_never_comes_then_counted_after_the_lag() -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(10, 0, 0)
+    desk.reading(7, 2_000, 2_000)
+    assert desk.row is not None
+    assert desk.row.due is not None
+    decision = desk.tick(desk.row.due)
+    assert metrics(decision)["stock_drift_units"] == [(("wh",), 3.0)]
+    assert desk.row.due is None
+
+
+def test_drift_when_the_first_reading_was_unclear_then_there_is_nothing_to_compare_with() -> None:
+    desk = Desk(one(incremental=False))
+    desk.moved(-1, 1)
+    desk.reading(10, 1_000, 2_000)
+    desk.reading(10, 3_000, 3_000)
+    assert desk.place().drift is None
