@@ -61,7 +61,7 @@ def in_flight(row: SentRow, call: Call, at: int) -> SentRow:
 def taken(row: SentRow, call: Call, at: int) -> SentRow:
     """The row once the channel has taken `call`."""
     total = row.total if call.total is None else call.total
-    return SentRow(at=max(row.at, at), sequence=max(row.sequence, call.sequence), total=total)
+    return SentRow(at=max(row.at, at), sequence=call.sequence, total=total)
 
 
 def settled(row: SentRow, level: Level, at: int) -> SentRow:
