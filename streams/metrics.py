@@ -44,6 +44,9 @@ METRICS: dict[str, Metric] = {
     "source_clock_offset_seconds": Metric(Gauge, "How far the source's clock is ahead of ours.", ("connection",)),
     "source_clock_width_seconds": Metric(Gauge, "How exactly that is known.", ("connection",)),
     "source_clock_steps_total": Metric(Counter, "Times that the source's clock was set to another time.", ("connection",)),
+    # The sender.
+    "channel_outcomes_said_total": Metric(Counter, "Levels, by what became of them at their channel.", ("connection", "outcome")),
+    "channel_calls_failed_total": Metric(Counter, "Calls that must be made again, by what that needs.", ("connection", "error")),
     # The receiver, fetch and poll.
     "deliveries_answered_total": Metric(Counter, "Requests to /hooks/, by what became of them.", ("connection", "outcome")),
 }

@@ -24,6 +24,7 @@ from models.level import Level
 from models.outcome import Done, Exchange, Refused, Superseded
 from models.sent_row import Call, SentRow
 from models.topics import FACT_STOCK, outcome
+from streams import metrics
 from streams.http import Budget, HttpClient, Purpose
 from streams.secret import Secret
 from streams.systems.shop.settings import ShopSettings
@@ -160,6 +161,8 @@ class FakeLane:
 
     def count(self, *counts: Count) -> None:
         self.counted.extend(counts)
+        for counted in counts:
+            metrics.count(counted)
 
     async def sleep(self, seconds: float) -> bool:
         self.slept.append(seconds)
@@ -331,6 +334,7 @@ def test_run_when_a_person_is_needed_then_slowly_on_without_parking() -> None:
     run(agent_of(remote, lane).run(lane, record(level(1, "3"), 0)))
     assert lane.parked == []
     assert all(30 <= wait_s <= 60 for wait_s in lane.slept)
+    assert lane.counted.count(Count("channel_calls_failed_total", ("web", "OperatorError"))) == 100
     assert isinstance(outcomes(lane)[0], Done)
 
 
