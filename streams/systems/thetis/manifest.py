@@ -16,6 +16,7 @@ SYSTEM = SystemSpec(
     limits=Limits(per_second=50, per_day=100_000),
     translate=translate,
     translate_for=lambda settings: translate if settings.moves_subscribed else translate_without_moves,
+    moves=lambda settings: settings.moves_subscribed,
     hosts=lambda settings: (settings.api_url, settings.auth_url),
     clock=lambda settings: settings.clock,
     webhook=ThetisWebhook,
