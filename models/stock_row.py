@@ -57,7 +57,8 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One warehouse's side of a SKU.
 
     `base` is the adopted reading (None: never read), true at some moment of the fence `t0 .. t1`. `moves` are ordered
-    by `hi_ms`. `folded`: moves were forgotten for lack of room. `item` is the warehouse's own id of the SKU.
+    by `hi_ms`. `folded`: moves were forgotten for lack of room. `item` is the warehouse's own id of the SKU. `stocked`
+    False: the warehouse keeps no stock of it, so no channel is told on its account.
     """
 
     base: Decimal | None = None
@@ -69,6 +70,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     ask: Ask | None = None
     held: Held | None = None
     drift: Drift | None = None
+    stocked: bool = True
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -13,14 +13,17 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_late
 from models.agent import Count
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+LONG_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 14_400, 86_400)
+UNITS = (0, 1, 2, 5, 10, 20, 50, 100, 1_000)
 
 
 class Metric(NamedTuple):
-    """`kind` is `counter` (counted up), `gauge` (set) or `histogram` (observed, in seconds)."""
+    """`kind` is `counter` (counted up), `gauge` (set) or `histogram` (observed, in seconds unless `buckets` says otherwise)."""
 
     kind: type[Counter | Gauge | Histogram]
     help: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = SECONDS
 
 
 METRICS: dict[str, Metric] = {
@@ -44,6 +47,22 @@ METRICS: dict[str, Metric] = {
     "source_clock_offset_seconds": Metric(Gauge, "How far the source's clock is ahead of ours.", ("connection",)),
     "source_clock_width_seconds": Metric(Gauge, "How exactly that is known.", ("connection",)),
     "source_clock_steps_total": Metric(Counter, "Times that the source's clock was set to another time.", ("connection",)),
+    # Stock: the warehouse side.
+    "stock_moves_total": Metric(Counter, "Moves, by what their time says of the last reading.", ("connection", "verdict")),
+    "stock_readings_total": Metric(Counter, "Readings, by what became of them.", ("connection", "verdict")),
+    "stock_low_gap": Metric(Histogram, "Units in doubt after a reading or an unclear move.", ("connection",), UNITS),
+    "stock_unclear_seconds": Metric(Histogram, "How long a reading was wanted, until a clean one came.", ("connection",), LONG_SECONDS),
+    "stock_row_moves": Metric(Histogram, "Moves remembered beside a reading.", ("connection",), UNITS),
+    "stock_row_folded_total": Metric(Counter, "Moves forgotten for lack of room.", ("connection",)),
+    "stock_drift_units": Metric(Histogram, "Units a reading was off that no late move explained: lost webhooks.", ("connection",), UNITS),
+    # Stock: the channel side.
+    "own_line_open_seconds": Metric(Histogram, "How long an own order line was open.", ("connection",), LONG_SECONDS),
+    "own_line_uncovered_units": Metric(Histogram, "Units of open lines that no own move covers.", ("connection",), UNITS),
+    "own_move_covers_total": Metric(Counter, "Own moves, by how far open lines explain them.", ("connection", "result")),
+    "stock_hold_units": Metric(Histogram, "Units of a raise that waits for late moves.", ("connection",), UNITS),
+    "channel_audit_total": Metric(Counter, "Looks at a channel's own number, by their result.", ("connection", "result")),
+    "channel_told_total": Metric(Counter, "Numbers told to a channel.", ("connection",)),
+    "replayed_records_total": Metric(Counter, "Stock facts that their row had already: told again, word for word.", ("connection",)),
     # The sender.
     "channel_outcomes_said_total": Metric(Counter, "Levels, by what became of them at their channel.", ("connection", "outcome")),
     "channel_calls_failed_total": Metric(Counter, "Calls that must be made again, by what that needs.", ("connection", "error")),
@@ -66,7 +85,7 @@ def exposition() -> bytes:
 def _metric(name: str) -> Counter | Gauge | Histogram:
     metric = METRICS[name]
     if metric.kind is Histogram:
-        return Histogram(name, metric.help, metric.labels, namespace="stockwire", buckets=SECONDS)
+        return Histogram(name, metric.help, metric.labels, namespace="stockwire", buckets=metric.buckets)
     return metric.kind(name, metric.help, metric.labels, namespace="stockwire")
 
 

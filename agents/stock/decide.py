@@ -89,6 +89,8 @@ def _settle_channel(draft: Draft, name: str, config: ChannelConfig) -> None:
         channel = seller.release(channel, draft.now)
     if channel is not old:
         draft.put_channel(name, channel)
+    if channel.open:
+        draft.count("own_line_uncovered_units", name, value=float(draft.uncovered(name)))
     if channel.look is not None:
         audit.follow(draft, name)
 

@@ -21,8 +21,6 @@ def on_moved(draft: Draft, fact: StockMoved) -> None:
     move = Move(fact.id, fact.lo_ms, fact.hi_ms, fact.delta, owner)
     verdict = warehouse.verdict(place, move, fact.stamp_ms)
     draft.count("stock_moves_total", fact.connection, verdict)
-    if fact.stamp_ms is not None:
-        draft.count("stock_move_delay_seconds", fact.connection, value=(draft.now - fact.stamp_ms) / 1000)
     if verdict not in DROPPED:
         place = _learned(_with(draft, place, move, fact), fact.item)
         if len(place.moves) > config.cap:

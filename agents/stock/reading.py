@@ -24,6 +24,8 @@ def on_counted(draft: Draft, fact: StockCounted) -> None:
     if correction.refuses(draft, fact, place, reading):
         draft.count("stock_readings_total", fact.connection, "held")
         return
+    if place.stocked != fact.stocked:
+        place = replace(place, stocked=fact.stocked)
     value = adopt(draft, fact.place, place, reading)
     draft.count("stock_readings_total", fact.connection, "clean" if value.exact else "unclear")
     draft.count("stock_low_gap", fact.connection, value=float(value.high - value.low))

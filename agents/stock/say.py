@@ -15,17 +15,19 @@ from models.stock_row import ZERO, Channel, StockRow, Told
 
 
 def shares_of(draft: Draft, name: str, config: ChannelConfig, channel: Channel) -> dict[str, Decimal] | None:
-    """What each place has for the channel: low - (P - C); None until each place has a base."""
+    """What each place has for the channel: low - (P - C); None until each place has a base, or if none keeps stock of it."""
     shares = {}
+    stocked = False
     for place in config.places:
         value = draft.value(place)
         if value is None:
             return None
+        stocked = stocked or draft.wh[place].stocked
         share = value.low
         if channel.open:
             share -= channels.uncovered_at(name, channel.open, place, draft.place(place))
         shares[place] = share
-    return shares or None
+    return shares if stocked else None
 
 
 def total_of(level: Decimal, channel: Channel) -> Decimal:

@@ -29,6 +29,7 @@ from models.hint import ReadItem
 from models.level import Level
 from models.message import ConfigChanged, Message, Tick
 from models.stock_row import Place, StockRow
+from streams.metrics import METRICS
 
 EXACT_CLOCK = ClockSlack(resolution_ms=1_000, early_ms=0, late_ms=0, staleness_ms=0, skew_ms=0)
 SELLER = "90100042"
@@ -99,6 +100,7 @@ class Desk:
         if decision.row is not None:
             self.row = _decode_row(encode(decision.row))
         self.shared = {**self.shared, **decision.shared}
+        assert all(len(METRICS[count.metric].labels) == len(count.labels) for count in decision.counts)
         for emit in decision.emits:
             if isinstance(emit.value, Level):
                 self.told[emit.value.connection] = emit.value

@@ -86,7 +86,7 @@ def test_audit_when_something_moves_then_given_up(what: str) -> None:
     assert result(decision) == ["not_quiet"]
     total = desk.total()
     desk.reading(desk.low(), desk.now + 100, desk.now + 100)
-    assert desk.total() == total
+    assert desk.total() <= total
 
 
 def test_number_when_the_last_one_told_is_not_acknowledged_then_not_quiet() -> None:

@@ -9,7 +9,7 @@ from agents.stock.agent import stock_agent
 from agents.stock.channel import split
 from models.codec import encode
 from models.config import StockConfig
-from models.facts import Resend, Told
+from models.facts import Resend, StockCounted, Told
 from models.stock_row import StockRow, SweepRow
 from tests.unit.stock_desk import SELLER, Desk, channel, metrics, one, warehouse
 
@@ -57,6 +57,15 @@ def test_item_when_nothing_is_left_then_negative_stays_negative_and_its_part_is_
     desk.reading(value, 0, 0)
     assert desk.level() == level
     assert desk.told["c"].parts == {"w": part}
+
+
+def test_item_when_no_stock_is_kept_of_it_then_no_channel_is_told() -> None:
+    desk = Desk(one())
+    fact = StockCounted(connection="wh", place="w", sku="S-1", item="w-1", value=Decimal(0), t0_ms=1, t1_ms=2, stocked=False)
+    desk.say(fact)
+    assert desk.told == {}
+    desk.reading(4, 2_000, 2_000)
+    assert desk.total() == 4
 
 
 @pytest.mark.parametrize(
