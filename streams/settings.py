@@ -17,6 +17,7 @@ from streams.systems import discover
 from streams.systems.spec import SystemSpec
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+EMBEDDED_PARTITIONS = 4
 NOT_YET = ("orders", "items", "customers", "prices")
 
 
@@ -45,13 +46,16 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[kafka]`.
 
     `partitions`: one count for all topics whose keys must meet; it is for ever. `replication` None: 3, or as many
-    as there are brokers. `epoch` grows by one whenever the topics are made anew (it leads every sequence).
+    as there are brokers. `epoch` grows by one whenever the topics are made anew (it leads every sequence). `embedded`: the
+    address is that of `stockwire broker --embedded`, whose topics always have 4 partitions.
+    `embedded`: the brokers are librdkafka's in-memory cluster, for trying only.
     """
 
     bootstrap: str
     partitions: int = 8
     replication: int | None = None
     epoch: int = 0
+    embedded: bool = False
     sasl: Sasl | None = None
     tls: Tls | None = None
 
@@ -61,15 +65,20 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError('bootstrap is empty; name the brokers, for instance "localhost:9092"')
         if self.partitions < 1 or (self.replication is not None and self.replication < 1) or self.epoch < 0:
             raise ValueError("partitions and replication must be at least 1, epoch at least 0")
+        if self.embedded and self.partitions != EMBEDDED_PARTITIONS:
+            raise ValueError(f"the embedded broker's topics have {EMBEDDED_PARTITIONS} partitions: set partitions = {EMBEDDED_PARTITIONS}")
 
 
 class ReceiverSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[receiver]`: where webhooks arrive, and what is too much. `public_url` is how the remote systems see it."""
+    """`[receiver]`: where webhooks arrive, and what is too much. `public_url` is how the remote systems see it.
+
+    `body_max_bytes` stays below the megabyte that Kafka takes per record.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104  # webhooks come from outside
     port: int = 8080
     public_url: str = ""
-    body_max_bytes: int = 1_048_576
+    body_max_bytes: int = 900_000
     depth_max: int = 64
     connections_max: int = 1_024
     request_within_s: float = 10.0

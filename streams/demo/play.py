@@ -1,0 +1,82 @@
+"""`stockwire demo`: everything on this machine, once through the scene, and what came of it in words."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from streams.broker.embedded import EmbeddedBroker
+from streams.broker.real import RealBroker
+from streams.demo.picture import Board, Picture
+from streams.demo.scene import Scene
+from streams.demo.world import World
+from streams.supervise import stop_requested
+
+SHOPS = {"web": "incremental", "outlet": "absolute"}
+Kafka = Literal["embedded", "real"]
+
+
+def play(kafka: Kafka = "embedded", *, json: bool = False) -> bool:
+    """Play the scene; True when all numbers agree at its end. Ctrl-C ends it early, and everything it started."""
+    with tempfile.TemporaryDirectory(prefix="stockwire-demo-") as name:
+        folder = Path(name)
+        with _broker(kafka, folder) as bootstrap:
+            return asyncio.run(_play(bootstrap, folder, embedded=kafka == "embedded", json=json))
+
+
+@contextmanager
+def _broker(kafka: Kafka, folder: Path) -> Iterator[str]:
+    with EmbeddedBroker() if kafka == "embedded" else RealBroker(folder / "kafka") as broker:
+        yield broker.bootstrap
+
+
+async def _play(bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> bool:
+    console = Console(highlight=False)
+    stop = asyncio.create_task(stop_requested().wait())
+    playing = asyncio.create_task(_scene(console, bootstrap, folder, embedded=embedded, json=json))
+    await asyncio.wait([stop, playing], return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if playing.done():
+        return playing.result()
+    playing.cancel()
+    await asyncio.wait([playing])
+    console.print("Stopped; nothing is left running.")
+    return False
+
+
+async def _scene(console: Console, bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> bool:
+    board = Board(shops=list(SHOPS))
+    with Picture(board, console, json=json) as picture:
+        picture.say("Starting a warehouse, two shops, and Stockwire between them (receiver, worker, sender, poller)")
+        async with World(bootstrap=bootstrap, embedded=embedded, folder=folder, shops=SHOPS) as world:
+            scene = Scene(world, picture)
+            agreed = await scene.play()
+            await scene.look()
+    if not json:
+        _conclude(console, scene, board, agreed=agreed)
+    return agreed
+
+
+def _conclude(console: Console, scene: Scene, board: Board, *, agreed: bool) -> None:
+    """What happened, in a shop owner's words."""
+    counts = board.counts
+    console.print()
+    console.print(
+        f"The two shops sold {sum(scene.sold.values())} times. The warehouse sent {counts.get('delivered', 0)} messages; some came "
+        "twice, late or in the wrong order, some never. Twice the whole stock was read again while both shops were selling, and once "
+        "the program that knows all the numbers was killed."
+    )
+    if agreed:
+        console.print(
+            f"[bold green]All {len(board.shelves) * len(board.shops)} numbers agree:[/] each shop shows exactly what it may sell."
+        )
+        return
+    console.print("[bold red]These numbers do not agree:[/]")
+    for shelf in board.shelves:
+        for shop in board.shops:
+            if not shelf.agrees(shop):
+                console.print(f"  {shelf.sku}: {shop} shows {shelf.shown.get(shop, 'nothing')}, should show {shelf.due[shop]}")
