@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from models.errors import ConfigError
 from streams.systems.thetis.simulator.admin import Admin
 from streams.systems.thetis.simulator.api import Api, refusals
 from streams.systems.thetis.simulator.gate import Gate, Handler
@@ -23,9 +22,9 @@ REQUEST_MAX_BYTES = 4 * 1024 * 1024
 def simulator(options: Mapping[str, Any]) -> web.Application:
     """One simulated context; `options` are the members of `Options`. `auth_url` is its base URL, `api_url` that and `/2`.
 
-    Options from a command line are text: numbers and JSON in it are understood. Raises `ConfigError`.
+    Raises `msgspec.ValidationError` for an option that is not one.
     """
-    start = _start(options)
+    start = msgspec.convert(options, Options)
     random = Random(start.seed)  # noqa: S311  # chance, not secrecy
     sender = Sender(retry_s=start.retry_s, tries_max=start.tries_max, random=random, chaos=lambda: world.chaos)
     sender.webhook = start.webhook
@@ -42,18 +41,6 @@ def simulator(options: Mapping[str, Any]) -> web.Application:
     app.router.add_routes([*Api(world).routes(), *Admin(world, gate, sender).routes()])
     app.cleanup_ctx.append(lambda _app: _running(sender))
     return app
-
-
-def _start(options: Mapping[str, Any]) -> Options:
-    try:
-        values = {name: msgspec.json.decode(value) if _is_json(value) else value for name, value in options.items()}
-        return msgspec.convert(values, Options, strict=False)
-    except msgspec.DecodeError as error:
-        raise ConfigError([f"options of the thetis simulator: {error}"]) from error
-
-
-def _is_json(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("[", "{"))
 
 
 async def _running(sender: Sender) -> AsyncIterator[None]:
