@@ -8,15 +8,15 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import faust
 import uvloop
 
 from models.agent import LaneAgent, TableAgent
 from models.topics import DEAD
+from streams.engine.effects import Changelog, Host, Outlet
 from streams.engine.ending import die
-from streams.engine.effects import Changelog, Outlet
 from streams.engine.health import HealthServer
 from streams.engine.lane_agent import LaneRunner
 from streams.engine.patches import EngineTransport
@@ -26,6 +26,9 @@ from streams.engine.settings import EngineSettings, faust_settings
 from streams.engine.table_agent import TableRunner
 from streams.engine.timers import Timer, keep_ticking
 
+if TYPE_CHECKING:
+    from streams.engine.channel import BatchConsumer
+
 STOP_WITHIN_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ log = logging.getLogger(__name__)
 Agent = TableAgent[Any] | LaneAgent[Any]
 
 
-class Raw(faust.Schema):
+class Raw(faust.Schema[Any, Any]):
     """Bytes stay bytes: agents decode, so that what cannot be decoded becomes a dead letter and stops nothing."""
 
     def loads_key(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ANN401, ARG002  # Faust's signature
@@ -79,7 +82,7 @@ class EngineApp(faust.App):
         for runner in self.runners:
             runner.take_over(by_topic[runner.topic])
         count_assignment(self._assignment_began)
-        self.add_future(self._announce_configs())
+        _ = self.add_future(self._announce_configs())  # a failure crashes the app
         if self._on_ready is not None:
             self._on_ready()
 
@@ -129,19 +132,20 @@ class EngineApp(faust.App):
         async def batches(stream: Any) -> None:  # noqa: ANN401  # Faust's StreamT
             await self.opened()
             async for event in stream.events():
-                if self.consumer.holds(event.message):
+                if cast("BatchConsumer", self.consumer).holds(event.message):  # else its partition has moved since
                     runner.take(event.message)
 
         self.agent(source, name=agent.name, concurrency=1)(batches)
 
     def _runner(self, agent: Agent) -> TableRunner | LaneRunner:
-        changelog, table = None, None
-        if agent.table is not None:
-            table = self.Table(agent.table, key_type=bytes, value_type=bytes, partitions=self.settings.partitions)
-            changelog = Changelog(self.outlet, changelog_topic(self.settings.group, agent.table), table.data)
-        if isinstance(agent, LaneAgent):
-            return LaneRunner(agent, self.outlet, changelog, table.data if table else None, room=self.room, epoch=self.settings.epoch)
-        return TableRunner(agent, self.outlet, changelog, table.data, room=self.room, epoch=self.settings.epoch)
+        host = Host(self.outlet, self.room, self.settings.epoch)
+        if isinstance(agent, TableAgent):
+            return TableRunner(agent, self._rows(agent.table), host)
+        return LaneRunner(agent, None if agent.table is None else self._rows(agent.table), host)
+
+    def _rows(self, table: str) -> Changelog:
+        faust_table = self.Table(table, key_type=bytes, value_type=bytes, partitions=self.settings.partitions)
+        return Changelog(self.outlet, changelog_topic(self.settings.group, table), cast("RowTable", faust_table).store)
 
 
 def changelog_topic(group: str, table: str) -> str:
@@ -188,7 +192,7 @@ async def _work(app: EngineApp, stop: asyncio.Event) -> None:
             for task in done - {stopped}:
                 task.result()  # raises what it failed with
             if app.crashed or ended in done:
-                raise app.crash_reason or RuntimeError("Faust stopped by itself")
+                die("Faust stopped by itself", app.crash_reason)
         ticking.cancel()
         ended.cancel()
         await asyncio.wait_for(app.stop(), STOP_WITHIN_S)

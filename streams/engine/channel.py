@@ -9,16 +9,21 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from aiokafka import ConsumerRecord, TopicPartition
-from faust.transport.consumer import Fetcher, ensure_TP
+from aiokafka import TopicPartition
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.engine.ending import die
+from streams.engine.rows import KafkaRecord
+
+if TYPE_CHECKING:
+    from streams.engine.app import EngineApp
+    from streams.engine.recovery import BulkRecovery, BulkTableManager
 
 FETCH_WAIT_S = 0.25
 BUSY_FETCH_WAIT_S = 0.05
@@ -30,10 +35,10 @@ log = logging.getLogger(__name__)
 class Batch(ConsumerMessage):
     """What one fetch brought of one partition, on its way through Faust as one message; `records` are in order."""
 
-    def __init__(self, tp: TP, records: Sequence[ConsumerRecord], generation_id: int) -> None:
+    def __init__(self, tp: TP, records: Sequence[KafkaRecord], generation_id: int) -> None:
         last = records[-1]
         super().__init__(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1000, 0, (), None, None, None, 0, 0, tp, generation_id=generation_id
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000, 0, None, None, None, None, 0, 0, tp, generation_id=generation_id
         )
         self.records = records
         self.unfinished = len(records)
@@ -61,6 +66,8 @@ class Batch(ConsumerMessage):
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, with its fetch loop, its bookkeeping of offsets and its revocation replaced."""
 
+    app: "EngineApp"
+
     def on_init(self) -> None:
         """Called by Faust at construction and at restart."""
         self._flight: dict[TP, deque[Batch]] = defaultdict(deque)
@@ -72,13 +79,13 @@ class BatchConsumer(driver.Consumer):
 
     # --- fetching
 
-    async def _drain_messages(self, fetcher: Fetcher) -> None:
+    async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401  # Faust's Fetcher; the base class says less
         try:
-            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001  # Faust's own loop asks the same
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001  # as in Faust's own loop
                 if self.flow_active:
                     await self._fetch_once()
                 else:
-                    await self.wait(self.can_resume_flow)
+                    await self.wait(self.can_resume_flow.wait())
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -98,6 +105,10 @@ class BatchConsumer(driver.Consumer):
             await self._accept(ensure_TP(tp), records, generation)
         await asyncio.sleep(0)
 
+    @property
+    def _recovery(self) -> "BulkRecovery":
+        return cast("BulkTableManager", self.app.tables).recovery
+
     def _with_room(self, active: set[TP]) -> set[TP]:
         """A slow topic must not starve the others, nor fill the memory; counted per topic, for fewer partitions mean tiny fetches."""
         unfinished: Counter[str] = Counter()
@@ -106,14 +117,14 @@ class BatchConsumer(driver.Consumer):
         limit = self.app.settings.flight_records
         return {tp for tp in active if unfinished[tp.topic] < limit}
 
-    async def _accept(self, tp: TP, records: Sequence[ConsumerRecord], generation: int) -> None:
+    async def _accept(self, tp: TP, records: Sequence[KafkaRecord], generation: int) -> None:
         is_changelog = self._is_changelog_tp(tp)
-        expected = self.app.tables.recovery.next_offset(tp) if is_changelog else self._next.get(tp)
+        expected = self._recovery.next_offset(tp) if is_changelog else self._next.get(tp)
         outdated = generation != self.app.consumer_generation_id or not self.flow_active or tp not in self._get_active_partitions()
         if outdated or (not is_changelog and self._is_new_hole(tp, records[0].offset, expected)):
             await self._unread(tp, records[0].offset, expected)
         elif is_changelog:
-            self.app.tables.recovery.apply(tp, records)
+            self._recovery.apply(tp, records)
         elif fresh := [record for record in records if record.offset >= (expected or 0)]:
             self._next[tp] = fresh[-1].offset + 1
             batch = Batch(tp, fresh, generation)
@@ -148,8 +159,8 @@ class BatchConsumer(driver.Consumer):
 
     # --- committing
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:  # noqa: ANN401, ARG002  # Faust's signature
-        return list(self._flight)
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401, ARG002  # Faust's signature
+        return iter(list(self._flight))
 
     def _new_offset(self, tp: TP) -> int | None:
         """Strictly in order, and only what the agent has finished; Faust's own acknowledgement counts for nothing."""

@@ -7,9 +7,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
+import msgspec
 from aiokafka.partitioner import murmur2
 
 from models.agent import Count, Dead, Emit, Rank, Record
@@ -28,7 +28,7 @@ KeyValue = tuple[bytes | None, bytes, KafkaHeaders]
 @lru_cache(1 << 18)
 def partition_for(key: bytes, partitions: int) -> int:
     """Where every Kafka client puts this key (Java's default partitioner)."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions  # type: ignore[no-untyped-call]  # aiokafka is untyped here
 
 
 class Outlet:
@@ -44,9 +44,9 @@ class Outlet:
             self._partitions[topic] = len(await self.producer.partitions_for(topic))
 
     @property
-    def producer(self) -> AIOKafkaProducer:
-        """The aiokafka producer under Faust's."""
-        return self._app.producer._producer  # noqa: SLF001  # Faust hides it, and its own send costs ten times as much
+    def producer(self) -> Any:  # noqa: ANN401  # an AIOKafkaProducer, which has no types
+        """The aiokafka producer under Faust's, whose own send costs ten times as much."""
+        return self._app.producer._producer  # noqa: SLF001  # Faust hides it
 
     def partitions(self, topic: str) -> int:
         """How many partitions an opened topic has."""
@@ -80,6 +80,25 @@ class Outlet:
         await (await self.producer.send(topic, value, key=key, partition=partition, headers=headers))
 
 
+class Host(NamedTuple):
+    """What the process gives each of its runners. `room` is set whenever a record has been finished."""
+
+    outlet: Outlet
+    room: asyncio.Event
+    epoch: int
+
+
+class Undecodable(msgspec.Struct, frozen=True, kw_only=True):
+    """A source record that is no `Record`: without a key, or with bytes that nobody understands."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
 class Effects:
     """What the records of one batch, or one turn of a lane, want written."""
 
@@ -98,7 +117,7 @@ class Effects:
             else:
                 self._emits[emit.rank].append((emit, cause))
 
-    def dead(self, agent: str, record: "Record | Undecodable", dead: Dead, exchange: bytes = b"") -> None:
+    def dead(self, agent: str, record: Record | Undecodable, dead: Dead, exchange: bytes = b"") -> None:
         """Add a dead letter; its key, value and headers are the record's own."""
         origin = (record.topic, record.partition, record.offset)
         key = record.key.encode() if isinstance(record, Record) else record.key
@@ -116,14 +135,6 @@ class Effects:
             for dead_key, value, headers in self._dead:
                 groups[DEAD, outlet.partition_of(DEAD, dead_key or b"")].append((dead_key, value, list(headers.items())))
         return groups
-
-
-class Undecodable:
-    """A source record that is no `Record`: without a key, or with bytes that nobody understands."""
-
-    def __init__(self, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        self.topic, self.partition, self.offset = topic, partition, offset
-        self.key, self.value, self.headers = key, value, headers
 
 
 def encoded(emit: Emit, cause: Headers) -> tuple[bytes, KafkaHeaders]:
@@ -145,8 +156,8 @@ class Changelog:
 
     def __init__(self, outlet: Outlet, topic: str, store: RowStore) -> None:
         self.topic = topic
+        self.store = store
         self._outlet = outlet
-        self._store = store
         self._waiting: dict[int, tuple[dict[bytes, bytes], asyncio.Task[None]]] = {}
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -163,7 +174,7 @@ class Changelog:
 
     async def mend(self) -> None:
         """Write again the rows that an earlier owner has put older ones behind."""
-        for number, partition in list(self._store.partitions.items()):
+        for number, partition in list(self.store.partitions.items()):
             if partition.stale:
                 await self.write(number, {key: partition.rows[key] for key in sorted(partition.stale)})
                 partition.stale.clear()
@@ -174,7 +185,7 @@ class Changelog:
             await self._append(partition, rows)
 
     async def _append(self, number: int, rows: Mapping[bytes, bytes]) -> None:
-        partition = self._store.partitions.get(number)
+        partition = self.store.partitions.get(number)
         if partition is None:
             die(f"partition {number} of {self.topic} is no longer ours")
         for first, records in await self._outlet.write_batch(self.topic, number, ((key, row, []) for key, row in rows.items())):
@@ -182,4 +193,4 @@ class Changelog:
                 die(f"foreign write in {self.topic}-{number}: expected offset {partition.offset + 1}, got {first}")
             partition.offset += records
         partition.rows.update(rows)
-        count(Count("changelog_written_bytes_total", (self._store.table_name,), sum(map(len, rows.values()))))
+        count(Count("changelog_written_bytes_total", (self.store.table_name,), sum(map(len, rows.values()))))

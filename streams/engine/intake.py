@@ -4,24 +4,23 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from aiokafka import ConsumerRecord
 
 from models.agent import Dead, Record
 from models.errors import PoisonError
 from models.message import ConfigChanged, Tick
 from streams.engine.effects import Undecodable
+from streams.engine.rows import KafkaRecord
 
 TICK_KEY, CONFIG_KEY = "@tick", "@config"
 
 _engine_record = msgspec.json.Decoder(Tick | ConfigChanged).decode
 
 
-class Poison:
+class Poison(msgspec.Struct, frozen=True, kw_only=True):
     """A record that cannot be decided, and why."""
 
-    def __init__(self, record: Undecodable, dead: Dead) -> None:
-        self.record = record
-        self.dead = dead
+    record: Undecodable
+    dead: Dead
 
 
 class Intake:
@@ -31,7 +30,7 @@ class Intake:
         self._decode = decode
         self._base = epoch << 40
 
-    def take(self, raw: ConsumerRecord) -> Record | Poison | None:
+    def take(self, raw: KafkaRecord) -> Record | Poison | None:
         """The record; a poison for `dead.v1`; or None for a tombstone, which says nothing."""
         if raw.value is None:
             return None
@@ -46,11 +45,13 @@ class Intake:
                 key=key,
                 value=raw.value,
                 headers=dict(raw.headers),
-                body=_engine_body(raw) if key[0] == "@" else self._decode(raw.value),
+                body=_engine_body(raw.value) if key[0] == "@" else self._decode(raw.value),
             )
         except PoisonError as error:
-            record = Undecodable(raw.topic, raw.partition, raw.offset, raw.key, raw.value, dict(raw.headers))
-            return Poison(record, Dead(error="PoisonError", reason=str(error)))
+            record = Undecodable(
+                topic=raw.topic, partition=raw.partition, offset=raw.offset, key=raw.key, value=raw.value, headers=dict(raw.headers)
+            )
+            return Poison(record=record, dead=Dead(error="PoisonError", reason=str(error)))
 
 
 def _key(raw: bytes | None) -> str:
@@ -62,10 +63,10 @@ def _key(raw: bytes | None) -> str:
         raise PoisonError(f"the key is not UTF-8: {error}") from error
 
 
-def _engine_body(raw: ConsumerRecord) -> Tick | ConfigChanged:
+def _engine_body(value: bytes) -> Tick | ConfigChanged:
     """Keys with `@` are the engine's own."""
     try:
-        body: Tick | ConfigChanged = _engine_record(raw.value)
+        body: Tick | ConfigChanged = _engine_record(value)
     except msgspec.DecodeError as error:
         raise PoisonError(f"keys that begin with @ are reserved: {error}") from error
     return body

@@ -6,8 +6,7 @@ Each key is a lane: its records run one after the other; lanes run side by side,
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,11 +15,13 @@ from models.codec import encode
 from models.topics import DEAD
 from streams.dead import dead_headers, dead_value
 from streams.engine.channel import Batch
-from streams.engine.effects import Changelog, Outlet, Undecodable, encoded
+from streams.engine.effects import Changelog, Host, Undecodable, encoded
 from streams.engine.ending import die
 from streams.engine.intake import Intake, Poison
-from streams.engine.rows import RowStore
 from streams.metrics import count
+
+if TYPE_CHECKING:
+    from models.message import Headers
 
 
 class Waiting(NamedTuple):
@@ -28,26 +29,24 @@ class Waiting(NamedTuple):
 
     record: Record | Poison
     batch: Batch
-    index: int
+    place: int
+    """In the batch."""
 
 
 class LaneRunner:
     """Runs one lane agent. Offsets are committed up to the first record that is not finished."""
 
-    def __init__(
-        self, agent: LaneAgent[Any], outlet: Outlet, changelog: Changelog | None, store: RowStore | None, *, room: asyncio.Event, epoch: int
-    ) -> None:
+    def __init__(self, agent: LaneAgent[Any], changelog: Changelog | None, host: Host) -> None:
         self.agent = agent
         self.topic = agent.topic
         self.changelog: Changelog | None = changelog
-        self.store = store
-        self.outlet = outlet
+        self.outlet = host.outlet
         self.slots = asyncio.Semaphore(agent.limit)
         self.abandoned = asyncio.Event()
         """Set while partitions are being given up: nothing new begins, and whoever backs off stops."""
         self.decode_row = msgspec.json.Decoder(agent.row_type).decode if agent.row_type else None
-        self._room = room
-        self._intake = Intake(agent.decode, epoch)
+        self._room = host.room
+        self._intake = Intake(agent.decode, host.epoch)
         self._lanes: dict[bytes | None, KeyLane] = {}
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -100,7 +99,7 @@ class LaneRunner:
             self._lanes.pop(lane.raw_key, None)
 
     async def _turn(self, lane: "KeyLane") -> None:
-        record, batch, index = lane.waiting[0]
+        record, batch, place = lane.waiting[0]
         lane.begin(record)
         if isinstance(record, Poison):
             await lane.dead(record.record, record.dead)
@@ -109,7 +108,7 @@ class LaneRunner:
         elif self.agent.skip is not None:
             await self.agent.skip(lane, record)
         lane.waiting.popleft()
-        batch.finish(index)
+        batch.finish(place)
         self._room.set()
         count(Count("records_finished_total", (self.agent.name,)))
 
@@ -127,7 +126,7 @@ class KeyLane:
         self._arrival = asyncio.Event()
         self._good = 0
         """Waiting records that are no poison, the one at hand included."""
-        self._cause: Mapping[str, bytes] = {}
+        self._cause: Headers = {}
 
     def add(self, waiting: Waiting) -> None:
         """A record arrives behind the others."""
@@ -158,15 +157,8 @@ class KeyLane:
 
     async def emit(self, *emits: Emit) -> None:
         """Write records, in the order of their rank."""
-        outlet = self._runner.outlet
         for rank in Rank:
-            await asyncio.gather(
-                *(
-                    outlet.append(emit.topic, outlet.partition_of(emit.topic, emit.key.encode()), emit.key.encode(), *encoded(emit, dict(self._cause)))
-                    for emit in emits
-                    if emit.rank is rank
-                )
-            )
+            await asyncio.gather(*(self._append(emit) for emit in emits if emit.rank is rank))
 
     async def dead(self, record: Record | Undecodable, dead: Dead, exchange: bytes = b"") -> None:
         """Park `record` in `dead.v1`; `exchange` is the redacted HTTP exchange, if any."""
@@ -196,6 +188,10 @@ class KeyLane:
             raise Abandoned
         return arrived
 
+    async def _append(self, emit: Emit) -> None:
+        outlet, key = self._runner.outlet, emit.key.encode()
+        await outlet.append(emit.topic, outlet.partition_of(emit.topic, key), key, *encoded(emit, self._cause))
+
     async def _arrived(self, seconds: float) -> bool:
         waits = [asyncio.create_task(event.wait()) for event in (self._arrival, self._runner.abandoned)]
         try:
@@ -209,7 +205,7 @@ class KeyLane:
 
     def _stored_row(self) -> Any:  # noqa: ANN401  # the agent's row type, or None
         runner = self._runner
-        if runner.store is None or runner.decode_row is None or self.raw_key is None:
+        if runner.changelog is None or runner.decode_row is None or self.raw_key is None:
             return None
-        raw = runner.store.partitions[self._partition].rows.get(self.raw_key)
+        raw = runner.changelog.store.partitions[self._partition].rows.get(self.raw_key)
         return None if raw is None else runner.decode_row(raw)

@@ -7,8 +7,8 @@ queues, which loses what was fetched in between.
 import logging
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
-from aiokafka import ConsumerRecord
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
@@ -16,7 +16,11 @@ from mode import Service
 
 from models.agent import Count
 from streams.engine.ending import die
+from streams.engine.rows import KafkaRecord, RowTable
 from streams.metrics import count
+
+if TYPE_CHECKING:
+    from streams.engine.app import EngineApp
 
 WATCH_EVERY_S = 5.0
 
@@ -26,6 +30,7 @@ log = logging.getLogger(__name__)
 class BulkRecovery(Recovery):
     """Faust's recovery (which partitions, from where, up to where), with its reading and its end replaced."""
 
+    app: "EngineApp"
     _progress_at = 0.0
 
     def next_offset(self, tp: TP) -> int | None:
@@ -33,11 +38,11 @@ class BulkRecovery(Recovery):
         offset = self.active_offsets.get(tp)
         return None if offset is None else offset + 1
 
-    def apply(self, tp: TP, records: Sequence[ConsumerRecord]) -> None:
+    def apply(self, tp: TP, records: Sequence[KafkaRecord]) -> None:
         """Take a fetch of a changelog partition into its table; the last one ends the recovery."""
         if tp not in self.active_tps:
             return
-        self.active_offsets[tp] = self.tp_to_table[tp].data.recover(tp, records)
+        self.active_offsets[tp] = cast("RowTable", self.tp_to_table[tp]).store.recover(tp, records)
         self._progress_at = time.monotonic()
         if self.in_recovery and not self.need_recovery():
             self._set_recovery_ended()
@@ -99,7 +104,7 @@ class BulkTableManager(TableManager):
         """Made when first asked for, as in Faust."""
         if self._recovery is None:
             self._recovery = BulkRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
-        return self._recovery
+        return cast("BulkRecovery", self._recovery)
 
 
 def count_assignment(started: float) -> None:

@@ -3,7 +3,7 @@
 import bisect
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import faust
 import msgspec
@@ -13,6 +13,8 @@ from faust.types import TP
 
 from models.agent import Count
 from streams.metrics import count
+
+KafkaRecord = ConsumerRecord[bytes, bytes]
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -40,21 +42,22 @@ class Partition:
         self.stale: set[bytes] = set()
         self._to_be_told: list[bytes] | None = None
 
-    def recover(self, records: Iterable[ConsumerRecord]) -> None:
+    def recover(self, records: Iterable[KafkaRecord]) -> None:
         """Apply changelog records in their order, but never let an older row replace a newer one."""
         for record in records:
-            if record.value is None:
-                self.rows.pop(record.key, None)
+            key, row = record.key or b"", record.value
+            if row is None:
+                self.rows.pop(key, None)
                 continue
-            head = head_of(record.value)
-            old = self.rows.get(record.key)
+            head = head_of(row)
+            old = self.rows.get(key)
             if old is not None and head.at < head_of(old).at:
-                self.stale.add(record.key)
+                self.stale.add(key)
                 continue
-            self.rows[record.key] = record.value
-            self.stale.discard(record.key)
+            self.rows[key] = row
+            self.stale.discard(key)
             if head.due is not None:
-                self.wake(head.due, record.key)
+                self.wake(head.due, key)
 
     def wake(self, due_ms: int, key: bytes) -> None:
         """Remember that the row of `key` is due."""
@@ -112,7 +115,7 @@ class RowStore(memory.Store):  # type: ignore[type-arg]  # keys and values are b
             del self.partitions[partition]
         self.count_rows()
 
-    def recover(self, tp: TP, records: Sequence[ConsumerRecord]) -> int:
+    def recover(self, tp: TP, records: Sequence[KafkaRecord]) -> int:
         """Apply changelog records of one partition; returns the offset of the last one."""
         partition = self.partitions.setdefault(tp.partition, Partition())
         stale_before = len(partition.stale)
@@ -129,6 +132,11 @@ class RowStore(memory.Store):  # type: ignore[type-arg]  # keys and values are b
 
 class RowTable(faust.Table[bytes, bytes]):
     """A Faust table (changelog, assignment, recovery) on a `RowStore`; read and written by the engine only."""
+
+    @property
+    def store(self) -> RowStore:
+        """The rows."""
+        return cast("RowStore", self.data)
 
     def _new_store(self) -> Any:  # noqa: ANN401  # Faust's StoreT
         return RowStore("memory://", self.app, self, table_name=self.name)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,10 +12,10 @@ from models.codec import encode
 from models.message import ConfigChanged, ConfigRow, Tick
 from streams.engine.channel import Batch
 from streams.engine.config_record import Announcement, digest_of
-from streams.engine.effects import Changelog, Effects, Outlet
+from streams.engine.effects import Changelog, Effects, Host
 from streams.engine.ending import die
 from streams.engine.intake import CONFIG_KEY, Intake, Poison
-from streams.engine.rows import Partition, RowStore
+from streams.engine.rows import Partition
 from streams.engine.timers import Timer
 from streams.metrics import count
 
@@ -27,21 +26,19 @@ TICK_SLICE = 500
 class TableRunner:
     """Runs one table agent: partitions side by side, each strictly in order, one batch of each at a time."""
 
-    def __init__(
-        self, agent: TableAgent[Any], outlet: Outlet, changelog: Changelog, store: RowStore, *, room: asyncio.Event, epoch: int
-    ) -> None:
+    def __init__(self, agent: TableAgent[Any], changelog: Changelog, host: Host) -> None:
         self.agent = agent
         self.topic = agent.topic
         self.changelog: Changelog = changelog
-        self.store = store
+        self.store = changelog.store
         self.decode_row = msgspec.json.Decoder(agent.row_type).decode
         self.decode_config = msgspec.json.Decoder(type(agent.config)).decode
         self.decode_shared = {name: msgspec.json.Decoder(kind).decode for name, kind in agent.shared.items()}
         self.timers: dict[int, Timer] = {}
         """Of the partitions that are ours and recovered."""
-        self._outlet = outlet
-        self._room = room
-        self._intake = Intake(agent.decode, epoch)
+        self._outlet = host.outlet
+        self._room = host.room
+        self._intake = Intake(agent.decode, host.epoch)
         self._waiting: dict[int, deque[Batch]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
 
@@ -248,5 +245,5 @@ _decode_config_row = msgspec.json.Decoder(ConfigRow).decode
 
 
 def _decoded_shared(runner: TableRunner, partition: Partition) -> dict[str, Any]:
-    raws: Mapping[str, bytes | None] = {name: partition.rows.get(name.encode()) for name in runner.decode_shared}
+    raws = {name: partition.rows.get(name.encode()) for name in runner.decode_shared}
     return {name: runner.decode_shared[name](raw) for name, raw in raws.items() if raw is not None}

@@ -96,7 +96,7 @@ def settings(environ: dict[str, str]) -> EngineSettings:
     )
 
 
-def _id_of(body: Any, row: SumRow) -> str:
+def _id_of(body: Counted | Tick | ConfigChanged, row: SumRow) -> str:
     if isinstance(body, Tick):
         return f"wake-{row.wakes + 1}"
     return f"config-{body.digest}" if isinstance(body, ConfigChanged) else body.id
@@ -105,4 +105,8 @@ def _id_of(body: Any, row: SumRow) -> str:
 if __name__ == "__main__":
     logging.basicConfig(level=os.environ.get("WORKER_LOG", "WARNING"), stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     config = msgspec.json.decode(os.environ.get("WORKER_CONFIG", "{}"), type=SumConfig)
-    run(settings(dict(os.environ)), [agent(os.environ["WORKER_TOPIC"], config)], on_ready=lambda: print("READY", flush=True))
+    run(
+        settings(dict(os.environ)),
+        [agent(os.environ["WORKER_TOPIC"], config)],
+        on_ready=lambda: print("READY", flush=True),  # noqa: T201  # the parent waits for it
+    )
