@@ -1,8 +1,9 @@
 """The composition root: from the settings, the agents of each role, with everything they need from outside."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
+
+import uvloop
 
 from agents.fetch.agent import fetch_agent
 from agents.poll.agent import poll_agent
@@ -17,6 +18,7 @@ from streams import engine
 from streams.configure import FaustRole, engine_settings, reconcile_rule, stock_config, translate_config
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.receiver import serve
+from streams.seed import seed
 from streams.settings import Connection, Settings
 
 Agent = TableAgent[Any] | LaneAgent[Any]
@@ -32,9 +34,11 @@ def agents_of(settings: Settings, role: FaustRole) -> list[Agent]:
 def run_role(settings: Settings, role: str) -> None:
     """Be this role until SIGTERM or SIGINT."""
     if role == "receiver":
-        asyncio.run(serve(settings))
+        uvloop.run(serve(settings))
         return
     faust_role: FaustRole = role  # type: ignore[assignment]  # the command line offers no other
+    if faust_role == "poller":
+        seed(settings.kafka, dict(_lists(settings)))
     engine.run(engine_settings(settings, faust_role), agents_of(settings, faust_role))
 
 

@@ -3,19 +3,14 @@
 import time
 
 import click
-from confluent_kafka import Producer
 
 from models import topics
-from models.codec import encode, headers_of
 from models.cursor import Cursor
 from models.facts import CorrectionAccepted
 from models.message import Message
+from streams.by_hand import write
 from streams.cli import options
-from streams.cli.failed import FailedError
-from streams.kafka_client import confluent
 from streams.settings import Settings
-
-ACKNOWLEDGED_WITHIN_S = 10.0
 
 
 @click.command("reconcile")
@@ -31,23 +26,7 @@ def command(settings: Settings, *, accepted: str | None, json: bool) -> None:
     ]
     if accepted is not None:
         records = [(topics.FACT_STOCK, accepted, CorrectionAccepted(sku=accepted))]
-    _write(settings, records)
+    write(settings.kafka, records)
     for topic, key, message in records:
         said = "is read now" if isinstance(message, Cursor) else "will be accepted when it is held back"
         options.line({"topic": topic, "key": key, "message": message}) if json else click.echo(f"{key}: {said}")
-
-
-def _write(settings: Settings, records: list[tuple[str, str, Message]]) -> None:
-    producer = Producer({**confluent(settings.kafka), "partitioner": "murmur2_random", "acks": "all"})
-    failed: list[str] = []
-    for topic, key, message in records:
-        headers: list[tuple[str, str | bytes | None]] = [*headers_of(message).items()]
-        producer.produce(
-            topic,
-            key=key,
-            value=encode(message),
-            headers=headers,
-            on_delivery=lambda error, _: failed.append(str(error)) if error else None,
-        )
-    if producer.flush(ACKNOWLEDGED_WITHIN_S) or failed:
-        raise FailedError(f"Kafka did not take it: {failed or 'no answer'}")

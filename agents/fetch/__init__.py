@@ -1,0 +1,1 @@
+"""hint ─▶ inbound: reads single items when something says that they may have changed."""

@@ -1,0 +1,1 @@
+"""poll ─▶ inbound: reads full lists, page by page, as the cursor of each list says."""

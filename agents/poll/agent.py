@@ -1,0 +1,85 @@
+"""The poll agent: each list's cursor is the order to read its next page. Page acknowledged, then the next cursor."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from agents.backoff import pause_s
+from agents.fetch.agent import received
+from agents.poll.decide import Rule, begun, key_of, next_cursor
+from agents.ports import Page, Pager
+from models import topics
+from models.agent import Dead, Emit, Lane, LaneAgent, Rank, Record
+from models.codec import Decoder
+from models.cursor import Cursor
+from models.errors import OperatorError, StockwireError
+
+Lists = Mapping[tuple[str, str], tuple[Pager, Rule]]
+"""(connection, list name) to how it is read and when."""
+
+log = structlog.get_logger(__name__)
+
+
+def poll_agent(lists: Lists, *, rng: random.Random | None = None, clock: Callable[[], float] = time.time) -> LaneAgent[None]:
+    """Reads `poll.v1` and writes it, and `inbound.<c>.v1`. `clock` gives Unix seconds."""
+    poller = _Poller(lists, rng or random.SystemRandom(), clock)
+    return LaneAgent(
+        name="poll",
+        topic=topics.POLL,
+        table=None,
+        row_type=None,
+        decode=Decoder[Cursor](Cursor),
+        run=poller.run,
+        outputs=(topics.POLL, *sorted({topics.inbound(connection) for connection, _ in lists})),
+        limit=max(1, len(lists)),
+        conflate=True,
+    )
+
+
+class _Poller:
+    def __init__(self, lists: Lists, rng: random.Random, clock: Callable[[], float]) -> None:
+        self._lists = lists
+        self._rng = rng
+        self._clock = clock
+
+    async def run(self, lane: Lane[None], record: Record) -> None:
+        """Wait until the cursor is due, read its page, go on; a newer cursor of the list takes its place at any time."""
+        cursor: Cursor = record.body
+        known = self._lists.get((cursor.connection, cursor.what))
+        if known is None:
+            reason = f"no list {cursor.what!r} of {cursor.connection!r} in the configuration; if it was removed, nothing is missing"
+            await lane.dead(record, Dead(error="PoisonError", reason=reason))
+            return
+        pager, rule = known
+        if await lane.sleep(max(0.0, cursor.due_ms / 1_000 - self._clock())):
+            return
+        cursor = begun(cursor)
+        page = await self._page(lane, cursor, pager)
+        if page is None:
+            return
+        await lane.emit(*(received(cursor.connection, element) for element in page.elements))
+        following = next_cursor(cursor, page, pager=pager, rule=rule, now_ms=int(self._clock() * 1_000))
+        await lane.emit(Emit(rank=Rank.FACT, topic=topics.POLL, key=key_of(following), value=following))
+
+    async def _page(self, lane: Lane[None], cursor: Cursor, pager: Pager) -> Page | None:
+        """The page, after as many tries as it takes; None when a newer cursor has come."""
+        tries = 0
+        while True:
+            try:
+                return await pager.page(cursor)
+            except StockwireError as error:
+                tries += 1
+                wait_s = pause_s(error, tries=tries, chance=self._rng.random())
+                say = log.error if isinstance(error, OperatorError) else log.warning
+                say(
+                    "page_not_read",
+                    list=key_of(cursor),
+                    position=cursor.position,
+                    tries=tries,
+                    reason=str(error),
+                    again_in_s=round(wait_s, 1),
+                )
+            if await lane.sleep(wait_s):
+                return None
