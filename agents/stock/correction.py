@@ -55,7 +55,7 @@ def refuses(draft: Draft, fact: StockCounted, place: Place, reading: Held) -> bo
     if not stopped and is_second(place, reading, config.correction_limit):
         return False
     if place.held is None or reading.t0 > place.held.t0:
-        draft.put_ask(fact.place, replace(place, held=reading))
+        draft.note_place(fact.place, replace(place, held=reading))
     if fact.sweep is not None and not stopped:
         _count_held(draft, fact, fact.sweep)
     return True

@@ -73,7 +73,7 @@ def _settle(draft: Draft) -> None:
         if warehouse is not None:
             settled = ask.ask(draft, name, drift.settle(draft, name, place, warehouse.connection), warehouse)
             if settled is not place:
-                draft.put_ask(name, settled)
+                draft.note_place(name, settled)
     for name, config in plan.channels.items():
         say.say(draft, name, config)
 

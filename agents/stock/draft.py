@@ -51,7 +51,7 @@ class Draft:
         self.wh = {**self.wh, name: place}
         self._values.pop(name, None)
 
-    def put_ask(self, name: str, place: Place) -> None:
+    def note_place(self, name: str, place: Place) -> None:
         """Change something of a place that its value does not depend on."""
         self.wh = {**self.wh, name: place}
 

@@ -42,7 +42,7 @@ def explain(draft: Draft, name: str, delta: Decimal) -> None:
     old = place.drift
     if old is None or old.amount is None or (old.amount > 0) != (delta > 0) or abs(delta) > abs(old.amount):
         return
-    draft.put_ask(name, with_amount(place, -delta, old.due_ms))
+    draft.note_place(name, with_amount(place, -delta, old.due_ms))
 
 
 def settle(draft: Draft, name: str, place: Place, connection: str) -> Place:

@@ -16,7 +16,7 @@ def on_counted(draft: Draft, fact: StockCounted) -> None:
     place = draft.place(fact.place)
     if place.item != fact.item:
         place = replace(place, item=fact.item)
-        draft.put_ask(fact.place, place)
+        draft.note_place(fact.place, place)
     reading = Held(fact.value, fact.t0_ms, fact.t1_ms)
     if not warehouse.adopts(place, fact.t0_ms):
         draft.count("stock_readings_total", fact.connection, "older")
@@ -40,7 +40,7 @@ def on_accepted(draft: Draft, fact: CorrectionAccepted) -> None:
         if warehouse.adopts(place, place.held.t0):
             adopt(draft, name, place, place.held)
         else:
-            draft.put_ask(name, replace(place, held=None))
+            draft.note_place(name, replace(place, held=None))
 
 
 def adopt(draft: Draft, name: str, before: Place, reading: Held) -> warehouse.Value:

@@ -50,6 +50,16 @@ def test_own_sale_when_its_event_comes_then_counted_once_for_it_and_once_for_the
     assert desk.level("d") == 7
 
 
+@pytest.mark.req("T-38")
+@pytest.mark.parametrize("incremental", [True, False])
+def test_own_move_when_its_line_is_open_then_the_number_does_not_even_dip(*, incremental: bool) -> None:
+    desk = desk_at_10(incremental=incremental)
+    desk.placed("o0")
+    number = (desk.level(), desk.told["c"].total)
+    assert desk.moved(-1, 1, seller=SELLER).emits == ()
+    assert (desk.level(), desk.told["c"].total) == number
+
+
 @pytest.mark.req("T-39")
 def test_foreign_move_when_the_shop_sells_too_then_both_count() -> None:
     desk = desk_at_10()
