@@ -9,8 +9,18 @@ import msgspec
 
 from models.errors import ConfigError, StockwireError
 
-COMMANDS = ("broker", "check", "dead", "demo", "reconcile", "run", "simulate", "topics")
-"""Each is `streams.cli.<name>.command`."""
+COMMANDS = {
+    "broker": "Run a Kafka broker for this machine.",
+    "check": "Show the configuration in force, and say what does not fit.",
+    "dead": "What could not be used, and why.",
+    "demo": "Play the main job on this machine, as a live picture.",
+    "reconcile": "Read the warehouses' full lists now.",
+    "run": "Run one or more roles.",
+    "simulate": "Run a simulated remote system.",
+    "topics": "Make the topics, and look into the flow.",
+    "topology": "Draw which agent reads and writes which topic.",
+}
+"""Each is `streams.cli.<name>.command`; the texts stand here so that `--help` need not import them all."""
 
 FAILED, WRONG_USE = 1, 2
 
@@ -28,6 +38,11 @@ class Family(click.Group):
             return None
         command: click.Command = importlib.import_module(f"streams.cli.{cmd_name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """The list in `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's signature
         """Run; what we raise on purpose ends as text and exit code, anything else is a bug and shows its trace."""
