@@ -106,9 +106,9 @@ class Orders:
             return response.status, msgspec.json.decode(await response.read())
 
     async def _new_token(self) -> str:
-        login = aiohttp.BasicAuth(self._thetis.client_id, self._thetis.client_secret)
+        headers = {"Authorization": aiohttp.encode_basic_auth(self._thetis.client_id, self._thetis.client_secret)}
         form = {"grant_type": "client_credentials"}
-        async with self._open().post(f"{self._thetis.url}/oauth2/token", data=form, auth=login, raise_for_status=True) as response:
+        async with self._open().post(f"{self._thetis.url}/oauth2/token", data=form, headers=headers, raise_for_status=True) as response:
             return str(msgspec.json.decode(await response.read())["access_token"])
 
     def _open(self) -> aiohttp.ClientSession:
