@@ -76,7 +76,7 @@ def topics(settings: Settings) -> list[Topic]:
     connections = settings.connections.values()
     channels = [one.name for one in connections if one.system.sink]
     found = [kept(names.inbound(one.name), count, days=7) for one in connections]
-    found += [kept(names.hint(one.name), count, days=1) for one in connections if one.system.reader]
+    found += [kept(names.hint(one.name), count, days=1) for one in connections]
     found += [kept(names.FACT_STOCK, count, days=7)]
     found += [register(names.level(channel), count) for channel in channels]
     found += [kept(names.outcome(channel), count, days=14) for channel in channels]

@@ -38,8 +38,8 @@ def mermaid(found: Iterable[Hop]) -> str:
     lines = ["flowchart LR"]
     for role, members in hops_by_role.items():
         lines += [f"  subgraph {role}", *(line for hop in members for line in _inside(hop)), "  end"]
-    lines += [line for members in hops_by_role.values() for hop in members for line in _edges(hop)]
-    return "\n".join(dict.fromkeys(lines)) + "\n"
+    edges = [line for members in hops_by_role.values() for hop in members for line in _edges(hop)]
+    return "\n".join([*lines, *dict.fromkeys(edges)]) + "\n"
 
 
 def _inside(hop: Hop) -> list[str]:

@@ -33,13 +33,18 @@ def test_hops_when_agents_are_declared_then_one_each() -> None:
 
 
 def test_mermaid_when_drawn_then_agents_stand_in_their_role_between_their_topics() -> None:
-    picture = mermaid(hops({"worker": [_agent("first", "in.a-b.v1", "mid.v1")]}))
+    picture = mermaid(hops({"worker": [_agent("first", "in.a-b.v1", "mid.v1")], "sender": [_agent("second", "mid.v1")]}))
     assert picture.splitlines() == [
         "flowchart LR",
         "  subgraph worker",
         '    agent_first(["first"])',
         '    table_rows_first[("rows.first")] --- agent_first',
         "  end",
+        "  subgraph sender",
+        '    agent_second(["second"])',
+        '    table_rows_second[("rows.second")] --- agent_second',
+        "  end",
         '  topic_in_a__b_v1["in.a-b.v1"] --> agent_first',
         '  agent_first --> topic_mid_v1["mid.v1"]',
+        '  topic_mid_v1["mid.v1"] --> agent_second',
     ]
