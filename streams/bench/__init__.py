@@ -1,0 +1,1 @@
+"""Programs that measure: the load, and the bare programs that ours stand beside."""

@@ -1,0 +1,144 @@
+"""A process under measurement: its CPU over time and its memory, with those of all its descendants, from /proc."""
+
+import bisect
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import msgspec
+
+from models.codec import encode
+from models.errors import StockwireError
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+LOOK_EVERY_S = 0.1
+STOP_WITHIN_S = 20.0
+
+
+class RunFailedError(StockwireError):
+    """The run does not count: the process ended, was too slow, or its output is wrong; the text says which."""
+
+
+class Usage(NamedTuple):
+    """What a process has used up to now: CPU seconds and resident bytes."""
+
+    cpu_s: float
+    rss_bytes: int
+
+
+class Subject:
+    """A process from its making to `stop`. `name` is for people; what it prints goes to `<folder>/<name>.log`."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, *, env: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self.started_s = time.time()
+        self.rss_bytes = 0
+        """The most that was seen."""
+        self._times: list[float] = []
+        self._cpu: list[float] = []
+        with self.log.open("wb") as log:
+            # A session of its own: Ctrl-C at the terminal ends the bench, which stops its subjects in order.
+            self._process = subprocess.Popen(  # noqa: S603  # our own command
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **(env or {})}
+            )
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._keep_looking, daemon=True)
+        self._watch.start()
+
+    @classmethod
+    def program(cls, module: str, setup: msgspec.Struct, folder: Path) -> Self:
+        """One of `streams.bench.programs`, in this Python, with its setup."""
+        return cls(module, (sys.executable, "-m", f"streams.bench.programs.{module}", encode(setup).decode()), folder)
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self._process.poll() is None
+
+    def check(self) -> None:
+        """Raise `RunFailedError` if it has ended by itself."""
+        if not self.running:
+            raise RunFailedError(f"{self.name} ended with {self._process.returncode}: {self.words()[-1500:]}")
+
+    def words(self) -> str:
+        """What it has printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def usage(self) -> Usage:
+        """What it and its descendants have used."""
+        found = list(family(self._process.pid).values())
+        return Usage(sum(usage.cpu_s for usage in found), sum(usage.rss_bytes for usage in found))
+
+    def cpu_s(self, moment_s: float) -> float:
+        """CPU seconds used up to `moment_s` (Unix time), between two looks in proportion."""
+        return interpolate(self._times, self._cpu, moment_s)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait; what does not end in time is killed."""
+        self._stopping.set()
+        self._watch.join()
+        if self.running:
+            self._process.send_signal(number)
+        try:
+            self._process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            for pid in family(self._process.pid):
+                os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        """It runs already."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop."""
+        self.stop()
+
+    def _keep_looking(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            moment, usage = time.time(), self.usage()
+            if not usage.rss_bytes:
+                return  # it has ended
+            self._times.append(moment)
+            self._cpu.append(usage.cpu_s)
+            self.rss_bytes = max(self.rss_bytes, usage.rss_bytes)
+
+
+def interpolate(times: Sequence[float], values: Sequence[float], moment: float) -> float:
+    """The value at `moment` of something that grew evenly between the `times` at which it was read."""
+    after = bisect.bisect_right(times, moment)
+    if after in (0, len(times)):
+        return values[min(after, len(times) - 1)] if values else 0.0
+    begin, end = times[after - 1], times[after]
+    return values[after - 1] + (values[after] - values[after - 1]) * (moment - begin) / (end - begin)
+
+
+def family(root: int) -> dict[int, Usage]:
+    """A process and all its descendants that live."""
+    usages, children = dict[int, Usage](), defaultdict[int, list[int]](list)
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(") ")[2].split()
+            except OSError:
+                continue  # it has just ended
+            pid = int(folder.name)
+            usages[pid] = Usage((int(fields[11]) + int(fields[12])) / TICKS_PER_S, int(fields[21]) * PAGE_BYTES)
+            children[int(fields[1])].append(pid)
+    found, waiting = dict[int, Usage](), [root]
+    while waiting:
+        pid = waiting.pop()
+        if pid in usages:
+            found[pid] = usages[pid]
+            waiting += children[pid]
+    return found

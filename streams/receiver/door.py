@@ -1,0 +1,154 @@
+"""webhooks ─▶ receiver: who may come in, and where what they bring belongs. Pure: no clock, no Kafka, no sockets."""
+
+import hashlib
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+import msgspec
+import structlog
+
+from models.agent import Dead
+from models.errors import PoisonError
+from models.inbound import Inbound
+from models.topics import DEAD, inbound
+from streams.dead import dead_headers
+from streams.receiver.depth import nests_deeper
+from streams.receiver.limits import ReceiverLimits
+from streams.systems.spec import Hook, Taken, Webhook
+
+log = structlog.get_logger(__name__)
+
+HOOKS = "/hooks/"
+STORED, NOT_FOUND, UNAUTHORISED, MALFORMED, METHOD, TOO_LARGE, BUG = 204, 404, 401, 400, 405, 413, 500
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One whole request. `body` is cut at the limit; `size` is its true size. `headers` are looked up in any case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    size: int
+    now_s: float
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One record to be written."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    time_ms: int
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """The answer: `status`, with a `letter` only after that is stored. `outcome` and `connection` (if known) are for metrics."""
+
+    status: int
+    outcome: str
+    connection: str = ""
+    letter: Letter | None = None
+
+
+class Door:
+    """Admits deliveries of `webhooks`, by connection name."""
+
+    def __init__(self, webhooks: Mapping[str, Webhook], limits: ReceiverLimits) -> None:
+        self._webhooks = dict(webhooks)
+        self._limits = limits
+        # An unknown name costs as much time as a wrong secret, and is answered alike: names cannot be guessed.
+        self._decoy = next(iter(self._webhooks.values()), None)
+
+    def admit(self, delivery: Delivery) -> Admission:
+        """Decide about one delivery."""
+        path = delivery.path.partition("?")[0]
+        if not path.startswith(HOOKS):
+            return Admission(NOT_FOUND, "not_found")
+        if delivery.method != "POST":
+            return Admission(METHOD, "method")
+        name, _, secret = path.removeprefix(HOOKS).rstrip("/").partition("/")
+        webhook = self._webhooks.get(name, self._decoy)
+        if webhook is None:
+            return Admission(UNAUTHORISED, "unauthorised")
+        known = name in self._webhooks
+        hook = Hook(unquote(secret), delivery.headers, delivery.body, delivery.now_s)
+        # Connection names are ours; whatever else stands in the path may be a secret and is not logged.
+        return self._identified(name if known else "", webhook, hook, delivery.size)
+
+    def _identified(self, name: str, webhook: Webhook, hook: Hook, size: int) -> Admission:
+        problem = _problem(webhook, hook)
+        if size > self._limits.body_max_bytes:
+            # A signature cannot be told from a part of the body: only who takes anything, by its secret, is let in.
+            if not name or problem is not None or not webhook.parks:
+                return Admission(TOO_LARGE, "too_large", name)
+            reason = f"body of {size} bytes is above the limit of {self._limits.body_max_bytes}; the first {len(hook.body)} are kept"
+            return _park(name, hook, Dead(error="PoisonError", reason=reason), outcome="too_large_parked")
+        if problem is not None or not name:
+            log.warning("delivery_unauthorised", connection=name, reason=problem or "no such connection")
+            return Admission(UNAUTHORISED, "unauthorised", name)
+        return self._genuine(name, webhook, hook)
+
+    def _genuine(self, name: str, webhook: Webhook, hook: Hook) -> Admission:
+        try:
+            self._check_depth(hook.body)
+            return _taken(name, hook, webhook.take(hook))
+        except PoisonError as error:
+            return _unusable(name, webhook, hook, error)
+        except Exception as error:  # a bug of ours must not hold up a queue that waits for our 2xx
+            log.exception("delivery_not_understood", connection=name)
+            return _unusable(name, webhook, hook, error)
+
+    def _check_depth(self, body: bytes) -> None:
+        if nests_deeper(body, self._limits.depth_max):
+            raise PoisonError(f"nests deeper than {self._limits.depth_max}")
+
+
+def trace_of(connection: str, delivery: str) -> str:
+    """The trace id of a delivery, 32 hex digits: the same for each repetition."""
+    return hashlib.blake2b(f"{connection}/{delivery}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def _headers(connection: str, delivery: str, now_ms: int) -> dict[str, bytes]:
+    headers = Inbound(kind="webhook", received_ms=now_ms, delivery=delivery).headers()
+    headers["trace"] = trace_of(connection, delivery).encode()
+    return headers
+
+
+def _problem(webhook: Webhook, hook: Hook) -> str | None:
+    try:
+        return webhook.verify(hook)
+    except Exception:  # whoever makes the check fail does not come in
+        log.exception("delivery_not_verified")
+        return "the check itself failed"
+
+
+def _taken(name: str, hook: Hook, taken: Taken) -> Admission:
+    if taken.dead is not None:
+        return _park(name, hook, taken.dead, taken)
+    now_ms = int(hook.now_s * 1000)
+    headers = _headers(name, taken.delivery, now_ms)
+    return Admission(STORED, "stored", name, Letter(inbound(name), taken.key.encode(), hook.body, list(headers.items()), now_ms))
+
+
+def _unusable(name: str, webhook: Webhook, hook: Hook, error: Exception) -> Admission:
+    if webhook.parks:
+        return _park(name, hook, Dead(error=type(error).__name__, reason=str(error)))
+    if isinstance(error, PoisonError):
+        log.warning("delivery_malformed", connection=name, reason=str(error))
+        return Admission(MALFORMED, "malformed", name)
+    return Admission(BUG, "bug", name)
+
+
+def _park(name: str, hook: Hook, dead: Dead, taken: Taken | None = None, *, outcome: str = "parked") -> Admission:
+    """Into `dead.v1`, as it came. Of the request's headers only its content type is kept: others may hold secrets."""
+    if taken is None:
+        taken = Taken(name, hashlib.sha256(hook.body).hexdigest()[:32])
+    now_ms = int(hook.now_s * 1000)
+    headers = _headers(name, taken.delivery, now_ms)
+    headers["connection"] = name.encode()
+    headers["content_type"] = hook.headers.get("content-type", "").encode("utf-8", "surrogateescape")
+    headers = dead_headers(headers, dead, agent=f"receiver.{name}")
+    log.warning("delivery_parked", connection=name, reason=dead.reason)
+    return Admission(STORED, outcome, name, Letter(DEAD, taken.key.encode(), hook.body, list(headers.items()), now_ms))

@@ -1,0 +1,199 @@
+"""webhooks ─▶ receiver ─▶ Kafka: the server. 2xx only after all replicas have the record."""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import structlog
+
+from models.agent import Count
+from models.topics import DEAD, inbound
+from streams.metrics import count, exposition
+from streams.receiver.commit import Deposit, GroupCommit
+from streams.receiver.connection import Answer, Connection, Request, Serve, Unthrottled
+from streams.receiver.door import METHOD, NOT_FOUND, STORED, Admission, Delivery, Door
+from streams.receiver.limits import ReceiverLimits
+from streams.systems.spec import Webhook
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 0.25
+RETRY_AFTER_S = 5
+BACKLOG = 1_024
+LIVE, READY, METRICS = OPERATIONS = ("/live", "/ready", "/metrics")
+OK, UNAVAILABLE = 200, 503
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0: any free one. Without `admin_port` operations share `port`."""
+
+    host: str
+    port: int
+    admin_port: int | None
+
+
+class Receiver:
+    """The server of one process. `start`, later `stop`; after `start` the ports are those it listens at."""
+
+    def __init__(self, commit: GroupCommit, door: Door, limits: ReceiverLimits, address: Address) -> None:
+        self.limits = limits
+        self._commit, self._door = commit, door
+        self._host, self.port, self.admin_port = address
+        self._connections: set[Connection] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._all_closed = asyncio.Event()
+        self._date = b""
+        self.draining = False
+
+    # Life
+
+    async def start(self) -> None:
+        """Listen; deliveries are answered 503 until Kafka is reached."""
+        self._look(asyncio.get_running_loop().time())
+        self._commit.start()
+        self._looking = asyncio.get_running_loop().create_task(self._keep_looking())
+        self.port = await self._listen(self.port, self._serve_all if self.admin_port is None else self._serve_hook)
+        if self.admin_port is not None:
+            self.admin_port = await self._listen(self.admin_port, self._serve_operations)
+        log.info("receiver_started", host=self._host, port=self.port, admin_port=self.admin_port)
+
+    async def _listen(self, port: int, serve: Serve) -> int:
+        loop = asyncio.get_running_loop()
+        behind = Unthrottled(loop)
+        listener = await loop.create_server(lambda: Connection(self, serve, loop, behind), self._host, port, backlog=BACKLOG)
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Drain: take no more connections, answer what is under way, then leave; within `drain_within_s`."""
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in [one for one in self._connections if one.idle]:
+            connection.close()
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_closed.wait(), self.limits.drain_within_s)
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._commit.stop()
+        log.info("receiver_stopped", cut_off=len(self._connections))
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            self._look(asyncio.get_running_loop().time())
+            await asyncio.sleep(LOOK_S)
+
+    def _look(self, now: float) -> None:
+        """End what is overdue."""
+        self._date = formatdate(usegmt=True).encode()
+        self._commit.expire(now)
+        for connection in [one for one in self._connections if one.expires < now]:
+            connection.expire()
+
+    # What a connection asks of it
+
+    def opened(self, connection: Connection) -> bool:
+        """Keep count of the connections."""
+        self._connections.add(connection)
+        return len(self._connections) <= self.limits.connections_max
+
+    def closed(self, connection: Connection) -> None:
+        """One less."""
+        self._connections.discard(connection)
+        if self.draining and not self._connections:
+            self._all_closed.set()
+
+    def wire(self, answer: Answer, *, close: bool) -> bytes:
+        """The bytes of an answer."""
+        head, tail = _frame(answer.status, len(answer.body), answer.retry_after_s, close)
+        return b"%b%b%b%b" % (head, self._date, tail, answer.body)
+
+    # Requests
+
+    def _serve_all(self, connection: Connection, request: Request) -> Answer | None:
+        """Where there is only one port."""
+        return self._serve_operations(connection, request) if request.message.path in OPERATIONS else self._serve_hook(connection, request)
+
+    def _serve_operations(self, _connection: Connection, request: Request) -> Answer:
+        answer = self._operation(request.message.path)
+        return answer._replace(body=b"") if request.message.method == "HEAD" else answer
+
+    def _operation(self, path: str) -> Answer:
+        if path == LIVE:
+            return Answer(OK, b"live\n")
+        if path == READY:
+            ready = self._commit.connected and not self.draining
+            return Answer(OK, b"ready\n") if ready else Answer(UNAVAILABLE, b"not ready\n", RETRY_AFTER_S)
+        return Answer(OK, exposition()) if path == METRICS else Answer(NOT_FOUND)
+
+    def _serve_hook(self, connection: Connection, request: Request) -> Answer | None:
+        message = request.message
+        admission = self._door.admit(Delivery(message.method, message.path, message.headers, request.body, request.size, time.time()))
+        letter = admission.letter
+        if letter is None:
+            return _answer(admission.connection, admission.outcome, admission.status)
+        since = asyncio.get_running_loop().time()
+
+        def done(stored: bool) -> None:  # noqa: FBT001  # the one thing it is told
+            connection.reply(_answered(admission, stored=stored))
+
+        deposit = Deposit(letter.topic, letter.key, letter.value, letter.headers, letter.time_ms, since, done)
+        return None if self._commit.offer(deposit) else _answered(admission, stored=False)
+
+
+def _answered(admission: Admission, *, stored: bool) -> Answer:
+    if stored:
+        return _answer(admission.connection, admission.outcome, admission.status)
+    return _answer(admission.connection, "unavailable", UNAVAILABLE)
+
+
+def _answer(connection: str, outcome: str, status: int) -> Answer:
+    count(Count("deliveries_answered_total", (connection, outcome)))
+    return Answer(status, retry_after_s=RETRY_AFTER_S if status == UNAVAILABLE else None)
+
+
+@functools.lru_cache(maxsize=256)
+def _frame(status: int, body_bytes: int, retry_after_s: int | None, close: bool) -> tuple[bytes, bytes]:  # noqa: FBT001  # a cache key
+    """What stands before and after the date."""
+    lines = [] if status == STORED else [f"Content-Length: {body_bytes}"]
+    lines += ["Content-Type: text/plain; charset=utf-8"] if body_bytes else []
+    lines += ["Allow: POST"] if status == METHOD else []
+    lines += [f"Retry-After: {retry_after_s}"] if retry_after_s is not None else []
+    lines += ["Connection: close"] if close else []
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nDate: "
+    return head.encode(), "".join(f"\r\n{line}" for line in [*lines, "", ""]).encode()
+
+
+def make_receiver(  # noqa: PLR0913  # one line per decision of the caller
+    bootstrap: str,
+    connections: Mapping[str, Webhook],
+    limits: ReceiverLimits | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    admin_port: int | None = None,
+    client: Mapping[str, Any] | None = None,
+) -> Receiver:
+    """A receiver for `connections` (name to webhook); `port` 0: any free one. Without `admin_port` operations share `port`.
+
+    `client` adds security to what the Kafka client is told. The topics `inbound.<c>.v1` and `dead.v1` must exist.
+    """
+    limits = limits or ReceiverLimits()
+    commit = GroupCommit(
+        bootstrap,
+        [DEAD, *(inbound(name) for name in connections)],
+        deadline_s=limits.acknowledge_within_s,
+        queue_bytes=limits.queue_max_bytes,
+        client=client or {},
+    )
+    return Receiver(commit, Door(connections, limits), limits, Address(host, port, admin_port))
