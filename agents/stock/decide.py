@@ -97,9 +97,10 @@ def _settle_channel(draft: Draft, name: str, config: ChannelConfig) -> None:
 
 def _decision(draft: Draft, row: StockRow | None) -> Decision:
     """The row is written only if the record changed it: one that did not may be applied again without harm."""
-    changed = bool(draft.wh or draft.ch) if row is None else draft.wh is not row.wh or draft.ch is not row.ch
+    wants = due(draft)
+    changed = bool(draft.wh or draft.ch) if row is None else draft.wh is not row.wh or draft.ch is not row.ch or wants != row.due
     return Decision(
-        row=StockRow(draft.record.sequence, due(draft), draft.wh, draft.ch) if changed else None,
+        row=StockRow(draft.record.sequence, wants, draft.wh, draft.ch) if changed else None,
         shared=draft.shared,
         emits=tuple(draft.emits),
         dead=tuple(draft.dead),

@@ -236,3 +236,19 @@ def test_drift_when_the_first_reading_was_unclear_then_there_is_nothing_to_compa
     desk.reading(10, 1_000, 2_000)
     desk.reading(10, 3_000, 3_000)
     assert desk.place().drift is None
+
+
+def test_drift_when_its_time_is_over_while_a_move_is_in_doubt_then_the_row_does_not_stay_due() -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(10, 0, 0)
+    desk.moved(-1, 1)
+    desk.reading(9, 1_500, 1_500)
+    drift = desk.place().drift
+    assert drift is not None
+    due_ms = drift.due_ms
+    desk.now = due_ms - 1
+    desk.moved(-1, None, received=due_ms - 2)
+    desk.tick(due_ms)
+    assert desk.row is not None
+    assert desk.row.due is not None
+    assert desk.row.due > due_ms
