@@ -34,14 +34,6 @@ def command(system: str, host: str, port: int, params: str, *, json: bool) -> No
     asyncio.run(_serve(app, host, port, system=system, json=json))
 
 
-def _value(text: str) -> Any:  # noqa: ANN401  # whatever the simulator's options are
-    """The JSON that `text` is, or else the text itself: `port=1` is a number, `mode=absolute` a word."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
-
-
 async def _serve(app: web.Application, host: str, port: int, *, system: str, json: bool) -> None:
     stop = stop_requested()
     runner = web.AppRunner(app, access_log=None)

@@ -205,8 +205,7 @@ buffer = {self.buffer}
         return {"mode": mode, "secrets": [SHOP_SECRET], "order_prefix": f"{name.upper()}-", "thetis": thetis}
 
     def _simulate(self, name: str, system: str, options: Mapping[str, Any]) -> None:
-        given = [part for key, value in options.items() for part in ("-o", f"{key}={json.dumps(value)}")]
-        self._run(name, stockwire("simulate", system, "--port", str(self.ports[name]), *given))
+        self._run(name, stockwire("simulate", system, "--port", str(self.ports[name]), "--params", json.dumps(options)))
 
     def _remote(self, name: str) -> Remote:
         if self._session is None:
