@@ -18,6 +18,7 @@ from streams.systems.spec import SystemSpec
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 EMBEDDED_PARTITIONS = 4
+SESSION_MIN_S, SESSION_MAX_S = 6, 1_800
 NOT_YET = ("orders", "items", "customers", "prices")
 
 
@@ -48,6 +49,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     `partitions`: one count for all topics whose keys must meet; it is for ever. `replication` None: 3, or as many
     as there are brokers. `epoch` grows by one whenever the topics are made anew (it leads every sequence). `embedded`: the
     address is that of `stockwire broker --embedded`, whose topics always have 4 partitions.
+    `session_s`: so long a process that died without a word keeps its partitions (the broker's own limits: 6 to 1800).
     `embedded`: the brokers are librdkafka's in-memory cluster, for trying only.
     """
 
@@ -56,6 +58,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     replication: int | None = None
     epoch: int = 0
     embedded: bool = False
+    session_s: float = 30.0
     sasl: Sasl | None = None
     tls: Tls | None = None
 
@@ -65,6 +68,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError('bootstrap is empty; name the brokers, for instance "localhost:9092"')
         if self.partitions < 1 or (self.replication is not None and self.replication < 1) or self.epoch < 0:
             raise ValueError("partitions and replication must be at least 1, epoch at least 0")
+        if not SESSION_MIN_S <= self.session_s <= SESSION_MAX_S:
+            raise ValueError(f"session_s must be {SESSION_MIN_S} to {SESSION_MAX_S}")
         if self.embedded and self.partitions != EMBEDDED_PARTITIONS:
             raise ValueError(f"the embedded broker's topics have {EMBEDDED_PARTITIONS} partitions: set partitions = {EMBEDDED_PARTITIONS}")
 

@@ -141,6 +141,7 @@ class World:
 bootstrap = "{self.bootstrap}"
 partitions = {PARTITIONS}
 embedded = {str(self.embedded).lower()}
+session_s = 6
 
 {ports}
 [connections.warehouse]
