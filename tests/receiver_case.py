@@ -103,11 +103,14 @@ def receiver_of(bootstrap: str, path: str, signed: str, *, limits: ReceiverLimit
     return make_receiver(bootstrap, {path: PathHook(), signed: SignedHook()}, limits, admin_port=admin_port)
 
 
-async def records(bootstrap: str, topic: str) -> list[ConsumerRecord]:
+Stored = ConsumerRecord[bytes, bytes]
+
+
+async def records(bootstrap: str, topic: str) -> list[Stored]:
     """Everything in `topic` at this moment."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)  # type: ignore[no-untyped-call]  # aiokafka has no types
     await consumer.start()  # type: ignore[no-untyped-call]  # as above
-    found: list[ConsumerRecord] = []
+    found: list[Stored] = []
     try:
         parts = [TopicPartition(topic, number) for number in await _partitions(consumer, topic)]
         consumer.assign(parts)  # type: ignore[no-untyped-call]  # as above

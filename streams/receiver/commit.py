@@ -173,19 +173,23 @@ class GroupCommit:
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
-        while self._producer is None:
-            producer = self._new_producer()
-            try:
-                await producer.start()
-                self._producer = producer
-            except KafkaError as error:
-                log.warning("kafka_not_reached", error=repr(error))
-                await producer.stop()
-                await asyncio.sleep(LOOK_AGAIN_S)
+        producer = await self._reach()
         while True:
             for topic in self._topics:
-                await self._look_at(self._producer, topic)
+                await self._look_at(producer, topic)
             await asyncio.sleep(GROWN_S if self.connected else LOOK_AGAIN_S)
+
+    async def _reach(self) -> Producer:
+        while True:
+            self._producer = self._new_producer()
+            try:
+                await self._producer.start()
+            except KafkaError as error:
+                log.warning("kafka_not_reached", error=repr(error))
+                await self._producer.stop()
+                await asyncio.sleep(LOOK_AGAIN_S)
+            else:
+                return self._producer
 
     def _new_producer(self) -> Producer:
         # Not idempotent: after a batch that timed out aiokafka would go on with a sequence the broker does not expect.

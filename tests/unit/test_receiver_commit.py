@@ -153,4 +153,4 @@ async def test_commit_when_kafka_was_never_reached_then_refuses() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"a", b"sku-1", "møbel".encode(), b"0123456789abcdef0"])
 def test_partition_of_when_asked_then_is_where_other_clients_put_the_key(key: bytes) -> None:
-    assert partition_of(key, 8) == DefaultPartitioner()(key, list(range(8)), [])  # type: ignore[no-untyped-call]  # aiokafka has no types
+    assert partition_of(key, 8) == DefaultPartitioner()(key, list(range(8)), [])
