@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 import msgspec
+from confluent_kafka import KafkaException
 
 from models.errors import ConfigError, StockwireError
 
@@ -53,6 +54,9 @@ class Family(click.Group):
             ctx.exit(WRONG_USE)
         except StockwireError as error:
             _complain([str(error)])
+            ctx.exit(FAILED)
+        except (KafkaException, TimeoutError) as error:
+            _complain([f"Kafka does not answer as it should ({error}); is it running, is the address right? (--bootstrap, [kafka])"])
             ctx.exit(FAILED)
 
 

@@ -7,8 +7,8 @@ import click
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
-from rich.pretty import Pretty
 
+from models.codec import encode
 from models.errors import StockwireError
 from streams.cli import options
 from streams.cli.failed import FailedError
@@ -27,7 +27,7 @@ CHECK_WITHIN_S = 60.0
 def command(settings: Settings, *, offline: bool, json: bool) -> None:
     """Show the configuration with its defaults (secrets as ***), try each connection, and say what does not fit."""
     plain = shown(settings)
-    options.line({"configuration": plain}) if json else Console().print(Pretty(plain, expand_all=True))
+    options.line({"configuration": plain}) if json else Console().print_json(encode(plain).decode())
     if offline:
         return
     found = {"kafka": _kafka(settings)} | asyncio.run(_connections(settings))
@@ -46,7 +46,7 @@ def _kafka(settings: Settings) -> list[str]:
     wanted = topics(settings)
     try:
         present = admin.list_topics(timeout=ASK_WITHIN_S).topics
-        differences = compare(admin, wanted) if not settings.kafka.embedded else {}
+        differences = compare(admin, wanted, embedded=settings.kafka.embedded)
     except KafkaException as error:
         return [f"{settings.kafka.bootstrap} does not answer ({error.args[0].str()}); is it running, is the address right?"]
     missing = [topic.name for topic in wanted if topic.name not in present]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, TopicPartition
 
 from streams.cli.failed import FailedError
 from streams.topics import ASK_WITHIN_S, Client
@@ -129,13 +129,10 @@ def _consumer(client: Client) -> Consumer:
 
 def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
     """First offset and the one after the last, per partition."""
-    try:
-        metadata = consumer.list_topics(timeout=ASK_WITHIN_S).topics.get(topic)
-        if metadata is None:
-            raise FailedError(f"{topic}: no such topic; `stockwire topics ls` names them")
-        return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=ASK_WITHIN_S) for part in metadata.partitions}
-    except KafkaException as error:
-        raise FailedError(f"Kafka does not answer ({error.args[0].str()}); is it running, is the address right?") from error
+    metadata = consumer.list_topics(timeout=ASK_WITHIN_S).topics.get(topic)
+    if metadata is None:
+        raise FailedError(f"{topic}: no such topic; `stockwire topics ls` names them")
+    return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=ASK_WITHIN_S) for part in metadata.partitions}
 
 
 def _seek(consumer: Consumer, topic: str, ends: Mapping[int, tuple[int, int]], since_ms: int) -> None:

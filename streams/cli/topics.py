@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import click
-from confluent_kafka import KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams import topics as declared
@@ -29,7 +29,7 @@ def command() -> None:
 def ls(settings: Settings, *, json: bool) -> None:
     """All topics: those that the configuration needs, and whatever else is there. Exit code 1 if one is missing or differs."""
     wanted = {topic.name: topic for topic in declared.topics(settings)}
-    rows = _survey(AdminClient(confluent(settings.kafka)), wanted)
+    rows = _survey(AdminClient(confluent(settings.kafka)), wanted, embedded=settings.kafka.embedded)
     if json:
         for row in rows:
             options.line(row)
@@ -108,11 +108,8 @@ def send(topic: str, value: str | None, key: str | None, *, headers: tuple[str, 
 def _write(client: declared.Client, topic: str, key: str | None, value: bytes, headers: Mapping[str, str]) -> Message:
     # Java's partitioner, as Kafka Streams, Faust and aiokafka have it; librdkafka's own would choose another partition.
     producer = Producer({**client, "partitioner": "murmur2_random", "acks": "all", "message.timeout.ms": int(declared.ASK_WITHIN_S * 1000)})
-    try:
-        if topic not in producer.list_topics(timeout=declared.ASK_WITHIN_S).topics:
-            raise FailedError(f"{topic}: no such topic; `stockwire topics ls` names them")
-    except KafkaException as error:
-        raise FailedError(f"Kafka does not answer ({error.args[0].str()}); is it running, is the address right?") from error
+    if topic not in producer.list_topics(timeout=declared.ASK_WITHIN_S).topics:
+        raise FailedError(f"{topic}: no such topic; `stockwire topics ls` names them")
     refusals, records = list[object](), list[Message]()
     producer.produce(
         topic,
@@ -127,13 +124,10 @@ def _write(client: declared.Client, topic: str, key: str | None, value: bytes, h
     return records[0]
 
 
-def _survey(admin: AdminClient, wanted: dict[str, declared.Topic]) -> list[dict[str, Any]]:
-    try:
-        present = admin.list_topics(timeout=declared.ASK_WITHIN_S).topics
-    except KafkaException as error:
-        raise FailedError(f"Kafka does not answer ({error.args[0].str()}); is it running, is the address right?") from error
+def _survey(admin: AdminClient, wanted: dict[str, declared.Topic], *, embedded: bool) -> list[dict[str, Any]]:
+    present = admin.list_topics(timeout=declared.ASK_WITHIN_S).topics
     others = [name for name in sorted(present) if name not in wanted and not name.startswith("__")]
-    differences = declared.compare(admin, list(wanted.values()))
+    differences = declared.compare(admin, list(wanted.values()), embedded=embedded)
     records = _records(admin, {name: list(topic.partitions) for name, topic in present.items()})
     rows = [_row(name, present, records, wanted[name].config["cleanup.policy"], _state(differences.get(name))) for name in wanted]
     return rows + [_row(name, present, records, None, "not ours") for name in others]

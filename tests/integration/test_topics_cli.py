@@ -1,11 +1,13 @@
 """`stockwire topics` and `dead` on a real broker, and what they say to wrong use."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp.test_utils import TestServer
 from aiokafka.partitioner import murmur2
 from click.testing import CliRunner, Result
 from confluent_kafka.admin import AdminClient
@@ -14,10 +16,11 @@ from models.agent import Dead
 from streams.broker import EmbeddedBroker
 from streams.cli import main
 from streams.dead import dead_headers
+from streams.systems import discover
 from streams.topics import Topic, create, kept
 
 pytestmark = pytest.mark.broker
-Run = Callable[..., Result]
+SECRET = "whsec_c3RvY2t3aXJlLWRlbW8tc2hvcC1zZWNyZXQtMDAwMQ=="
 
 
 def _run(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -34,9 +37,17 @@ def _topic(kafka: str, name: str, partitions: int = 4) -> str:
     return name
 
 
-def _config(folder: Path, kafka: str, monkeypatch: pytest.MonkeyPatch, *, more: str = "", names: Sequence[str] = ("wh", "web")) -> str:
-    monkeypatch.setenv("ANY_SECRET", "whsec_c3RvY2t3aXJlLWRlbW8tc2hvcC1zZWNyZXQtMDAwMQ==")
-    warehouse, shop = names
+def _config(  # noqa: PLR0913  # each with its default
+    folder: Path,
+    kafka: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    more: str = "",
+    names: Sequence[str] = ("wh", "web"),
+    shop: str = "https://shop.example",
+) -> str:
+    monkeypatch.setenv("ANY_SECRET", SECRET)
+    warehouse, channel = names
     secret = '{env = "ANY_SECRET"}'
     path = folder / "stockwire.toml"
     path.write_text(
@@ -46,13 +57,15 @@ def _config(folder: Path, kafka: str, monkeypatch: pytest.MonkeyPatch, *, more: 
         {more}
         [connections.{warehouse}]
         system = "thetis"
+        api_url = "http://127.0.0.1:1/2"
+        auth_url = "http://127.0.0.1:1"
         api_key = {secret}
         client_id = {secret}
         client_secret = {secret}
         webhook_secret = {secret}
-        [connections.{shop}]
+        [connections.{channel}]
         system = "shop"
-        webhook_url = "https://shop.example"
+        webhook_url = "{shop}"
         webhook_secret = {secret}
         """
     )
@@ -93,6 +106,7 @@ def test_topics_create_when_embedded_then_topics_exist(tmp_path: Path, monkeypat
     with EmbeddedBroker() as broker:
         config = _config(tmp_path, broker.bootstrap, monkeypatch, more="embedded = true\npartitions = 4")
         assert _run("topics", "create", "--config", config).exit_code == 0
+        assert _run("topics", "ls", "--config", config).exit_code == 0
         topics = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0}).list_topics(timeout=10).topics
         assert len(topics["level.web.v1"].partitions) == 4
 
@@ -181,9 +195,27 @@ def test_commands_when_configuration_is_wrong_then_every_problem_and_code_2(tmp_
     assert _run("topics", "ls", "--config", str(tmp_path / "none.toml")).exit_code == 2
 
 
-def test_check_when_nothing_answers_then_each_is_named_and_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_when_offline_then_shows_what_is_in_force_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _config(tmp_path, "127.0.0.1:1", monkeypatch)
     offline = _run("check", "--offline", "--config", config)
     assert offline.exit_code == 0
-    assert "'api_key': '***'" in offline.stdout
+    assert '"api_key": "***"' in offline.stdout
     assert "whsec" not in offline.output
+
+
+async def test_check_when_systems_answer_then_says_what_does_not_fit(kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with TestServer(discover()["shop"].simulator({"secrets": [SECRET]})) as shop:
+        config = _config(tmp_path, kafka, monkeypatch, shop=str(shop.make_url("/stockwire")))
+        result = await asyncio.to_thread(_run, "check", "--config", config, "--json")
+    subjects = {line["subject"]: line["problems"] for line in map(msgspec.json.decode, result.stdout.splitlines()) if "subject" in line}
+    assert result.exit_code == 1
+    assert subjects["web"] == []
+    assert "127.0.0.1:1" in subjects["wh"][0]
+    assert set(subjects) == {"kafka", "wh", "web"}
+    assert SECRET not in result.output
+
+
+def test_peek_when_kafka_is_away_then_says_so() -> None:
+    result = _run("topics", "peek", "dead.v1", "--bootstrap", "127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "is it running" in result.stderr
