@@ -2,13 +2,13 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 
-def configure(*, json: bool, level: int = logging.INFO) -> None:
-    """Send our own events and those of the libraries to stderr, in one form."""
+def configure(*, json: bool, level: int = logging.INFO, stream: TextIO = sys.stderr) -> None:
+    """Send our own events and those of the libraries to `stream`, in one form."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -20,7 +20,7 @@ def configure(*, json: bool, level: int = logging.INFO) -> None:
     form = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(form)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("aiokafka", "faust", "mode", "aiohttp.access"):

@@ -1,6 +1,7 @@
 """`stockwire demo`: everything on this machine, once through the scene, and what came of it in words."""
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from streams import logs
 from streams.broker.embedded import EmbeddedBroker
 from streams.broker.real import RealBroker
 from streams.demo.picture import Board, Picture
@@ -22,10 +24,15 @@ Kafka = Literal["embedded", "real"]
 
 def play(kafka: Kafka = "embedded", *, json: bool = False) -> bool:
     """Play the scene; True when all numbers agree at its end. Ctrl-C ends it early, and everything it started."""
-    with tempfile.TemporaryDirectory(prefix="stockwire-demo-") as name:
-        folder = Path(name)
-        with _broker(kafka, folder) as bootstrap:
-            return asyncio.run(_play(bootstrap, folder, embedded=kafka == "embedded", json=json))
+    folder = Path(tempfile.mkdtemp(prefix="stockwire-demo-"))
+    with (folder / "demo.log").open("w", encoding="utf-8") as log, _broker(kafka, folder) as bootstrap:
+        logs.configure(json=True, stream=log)
+        result = asyncio.run(_play(bootstrap, folder, embedded=kafka == "embedded", json=json))
+    if result is False:
+        Console(stderr=True).print(f"The logs of all processes are kept in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return bool(result)
 
 
 @contextmanager
@@ -34,7 +41,8 @@ def _broker(kafka: Kafka, folder: Path) -> Iterator[str]:
         yield broker.bootstrap
 
 
-async def _play(bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> bool:
+async def _play(bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> bool | None:
+    """Whether the numbers agreed; None when a person ended it."""
     console = Console(highlight=False)
     stop = asyncio.create_task(stop_requested().wait())
     playing = asyncio.create_task(_scene(console, bootstrap, folder, embedded=embedded, json=json))
@@ -45,7 +53,7 @@ async def _play(bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> 
     playing.cancel()
     await asyncio.wait([playing])
     console.print("Stopped; nothing is left running.")
-    return False
+    return None
 
 
 async def _scene(console: Console, bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> bool:

@@ -14,7 +14,7 @@ from typing import IO, Any, Self
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from models.errors import ConfigError
+from models.errors import StockwireError
 from streams.supervise import Child
 
 ROLES = ("receiver", "worker", "sender", "poller")
@@ -85,6 +85,9 @@ class World:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         try:
             await self._start()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            await self.__aexit__(None, None, None)
+            raise StockwireError(f"not everything started ({error}); the last words of each process:\n{self._last_words()}") from error
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -124,7 +127,7 @@ class World:
         )
         printed, _ = await process.communicate()
         if process.returncode:
-            raise ConfigError([f"stockwire {' '.join(arguments)} ended with {process.returncode}: {printed.decode()}"])
+            raise StockwireError(f"stockwire {' '.join(arguments)} ended with {process.returncode}: {printed.decode()}")
         return printed.decode()
 
     async def ready(self, role: str, *, within_s: float = 60) -> None:
@@ -212,6 +215,11 @@ buffer = {self.buffer}
         if self._session is None:
             raise RuntimeError("the world has not been entered")
         return Remote(self._session, f"http://127.0.0.1:{self.ports[name]}")
+
+    def _last_words(self) -> str:
+        """The last line of each log."""
+        logs = {child.name: (self.folder / f"{child.name}.log").read_text(encoding="utf-8", errors="replace") for child in self._children}
+        return "\n".join(f"{name}: {text.strip().splitlines()[-1][:500] if text.strip() else '(nothing)'}" for name, text in logs.items())
 
     async def _start(self) -> None:
         self._simulate("warehouse", "thetis", self._warehouse())
