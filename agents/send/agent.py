@@ -97,7 +97,7 @@ class _Sender:
                 return await self._make(lane, record, call, saved=saved)
 
     async def _make(self, lane: Lane[SentRow], record: Record, call: Call, *, saved: bool) -> bool:
-        trouble = self._trouble.get(lane.key)
+        trouble = self._trouble.get(record.body.sku)
         if trouble is not None and await lane.sleep(max(0.0, trouble.retry_s - self._clock())):
             await self.skip(lane, record)
             return True
@@ -109,7 +109,7 @@ class _Sender:
             return await self._refused(lane, record, call, error)
         except OperatorError as error:
             _count_failure(lane, record.body, error)
-            self._closed_door(lane, error)
+            self._closed_door(record.body, error)
         except TransientError as error:
             _count_failure(lane, record.body, error)
             return await self._failed(lane, record, error)
@@ -119,21 +119,22 @@ class _Sender:
 
     async def _taken(self, lane: Lane[SentRow], record: Record, call: Call, exchange: Exchange) -> bool:
         level: Level = record.body
-        attempts = self._trouble.pop(lane.key, Trouble()).attempts + 1
+        attempts = self._trouble.pop(level.sku, Trouble()).attempts + 1
         done = Done(connection=level.connection, sku=level.sku, sequence=call.sequence, attempts=attempts, exchange=exchange)
         await _say(lane, level, done, decide.told(level, call.sequence, call.total))
         await lane.save(decide.taken(lane.row or SentRow(), call, record.sequence))
         return call.sequence == level.sequence
 
     async def _failed(self, lane: Lane[SentRow], record: Record, error: TransientError) -> bool:
+        level: Level = record.body
         trouble = decide.after_failure(
-            self._trouble.get(lane.key, Trouble()),
+            self._trouble.get(level.sku, Trouble()),
             now_s=self._clock(),
             chance=self._rng.random(),
             retry_after_s=error.retry_after_s,
             exchange=error.exchange,
         )
-        self._trouble[lane.key] = trouble
+        self._trouble[level.sku] = trouble
         if trouble.too_much:
             return await self._gave_up(lane, record, error)
         return False
@@ -141,7 +142,7 @@ class _Sender:
     async def _refused(self, lane: Lane[SentRow], record: Record, call: Call, error: StockwireError) -> bool:
         """The channel surely has not taken the call. One of an older level is let go: the level at hand says more."""
         level: Level = record.body
-        attempts = self._trouble.pop(lane.key, Trouble()).attempts + 1
+        attempts = self._trouble.pop(level.sku, Trouble()).attempts + 1
         own = call.sequence == level.sequence
         if own:
             await lane.dead(record, _dead(error), _shown(error))
@@ -153,15 +154,15 @@ class _Sender:
     async def _gave_up(self, lane: Lane[SentRow], record: Record, error: StockwireError) -> bool:
         """A person is told. A call in flight stays in the row: the next level begins by repeating it."""
         level: Level = record.body
-        attempts = self._trouble.pop(lane.key).attempts
+        attempts = self._trouble.pop(level.sku).attempts
         await lane.dead(record, _dead(error), _shown(error))
         await _say(lane, level, _refusal(level, level.sequence, attempts, error))
         return True
 
-    def _closed_door(self, lane: Lane[SentRow], error: OperatorError) -> None:
-        trouble = decide.after_closed_door(self._trouble.get(lane.key, Trouble()), now_s=self._clock(), chance=self._rng.random())
-        self._trouble[lane.key] = trouble
-        log.error("send_needs_operator", sku=lane.key, reason=str(error), attempts=trouble.attempts)
+    def _closed_door(self, level: Level, error: OperatorError) -> None:
+        trouble = decide.after_closed_door(self._trouble.get(level.sku, Trouble()), now_s=self._clock(), chance=self._rng.random())
+        self._trouble[level.sku] = trouble
+        log.error("send_needs_operator", connection=level.connection, sku=level.sku, reason=str(error), attempts=trouble.attempts)
 
 
 async def _say(lane: Lane[SentRow], level: Level, what: AnyOutcome, *facts: Emit) -> None:

@@ -22,8 +22,9 @@ def translate(value: bytes, inbound: Inbound) -> list[Observation]:
     """One element: a row of `GET /stock`, or an event by its webhook. Raises `PoisonError`."""
     if inbound.kind == "reading":
         row = wire.decode_row(value)
-        if not row.sku or not wire.fits(row.available):
-            raise PoisonError(f"a row needs a sku, and available with at most {wire.DECIMALS_MAX} decimals; found {row}")
+        if not row.sku or not wire.is_quantity(row.available):
+            limits = f"at most {wire.DIGITS_MAX} digits before the point and {wire.DECIMALS_MAX} behind"
+            raise PoisonError(f"a row needs a sku, and available with {limits}; found {row}")
         return [ShownSeen(row.sku, row.available)]
     event = wire.decode_received(value)
     return [Ignored(event.type if event.type in KNOWN else "unknown")]

@@ -12,6 +12,7 @@ T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 THOUSANDTH = Decimal("0.001")
 DECIMALS_MAX = 3
+DIGITS_MAX = 12
 STOCK_ADJUSTED = "stock.adjusted"
 STOCK_SET = "stock.set"
 CONNECTION_CHECKED = "connection.checked"
@@ -103,6 +104,11 @@ def fits(quantity: Decimal) -> bool:
     """Whether a quantity is finite and has at most 3 decimals."""
     exponent = quantity.as_tuple().exponent
     return isinstance(exponent, int) and exponent >= -DECIMALS_MAX
+
+
+def is_quantity(quantity: Decimal) -> bool:
+    """Whether a quantity that came from outside can be reckoned with exactly: at most 12 digits before the point, 3 behind."""
+    return fits(quantity) and quantity.adjusted() < DIGITS_MAX
 
 
 def cut(quantity: Decimal) -> Decimal:
