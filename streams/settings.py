@@ -184,14 +184,26 @@ LISTS = ("places", "stock")
 
 def load(path: Path, systems: Mapping[str, SystemSpec] | None = None) -> Settings:
     """Read and check the file; raises `ConfigError` with every problem. `systems`: by default all that are here."""
+    return settings_of(_tables(path), systems)
+
+
+def load_kafka(path: Path) -> KafkaSettings:
+    """Only `[kafka]`, for those who look into topics and need no other secret; raises `ConfigError`."""
+    problems: list[str] = []
+    kafka = _section("kafka", _tables(path), problems)
+    if not isinstance(kafka, KafkaSettings):
+        raise ConfigError(problems)
+    return kafka
+
+
+def _tables(path: Path) -> dict[str, Any]:
     try:
         # Decimal keeps a quantity such as 0.1 exact; fields that are floats are converted when decoded.
-        tables = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read ({error.strerror}); name the file with --config"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
-    return settings_of(tables, systems)
 
 
 def settings_of(tables: Mapping[str, Any], systems: Mapping[str, SystemSpec] | None = None) -> Settings:

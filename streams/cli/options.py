@@ -12,7 +12,7 @@ from rich.table import Table
 
 from models.codec import encode
 from streams.cli.read import Filter, moment
-from streams.settings import KafkaSettings, load
+from streams.settings import KafkaSettings, load, load_kafka
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +37,7 @@ def kafka(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_kafka(*, bootstrap: str | None, config: Path, **more: Any) -> None:  # noqa: ANN401  # the command's own options
-        command(kafka=KafkaSettings(bootstrap=bootstrap) if bootstrap else load(config).kafka, **more)
+        command(kafka=KafkaSettings(bootstrap=bootstrap) if bootstrap else load_kafka(config), **more)
 
     return config_option(_bootstrap(with_kafka))
 
