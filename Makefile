@@ -18,8 +18,8 @@ help:  ## this list
 
 install: $(INSTALLED)  ## .venv/bin/stockwire works
 
-demo: install $(if $(filter real,$(KAFKA)),kafka-jars)  ## the live picture (KAFKA=real for Apache Kafka, SCENE=name for one scene)
-	$(BIN)/stockwire demo $(if $(KAFKA),--kafka $(KAFKA)) $(if $(SCENE),--scene $(SCENE))
+demo: install $(if $(filter real,$(KAFKA)),kafka-jars)  ## the live picture (KAFKA=real for Apache Kafka)
+	$(BIN)/stockwire demo $(if $(KAFKA),--kafka $(KAFKA))
 
 test: lint kafka-jars  ## lint, types, imports, and all tests but the long campaigns
 	$(BIN)/pytest -m "not campaign"
