@@ -1,5 +1,6 @@
 """A worker of the fault tests, in a process of its own: counts and sums per key, commands each event onward."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -7,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from models.agent import Decision, Emit, Record, TableAgent, View
+from models.agent import Decision, Emit, Lane, LaneAgent, Record, TableAgent, View
 from models.codec import Decoder
 from models.message import ConfigChanged, Message, Tick
 from streams.engine import EngineSettings, run
@@ -81,6 +82,24 @@ def agent(topic: str, config: SumConfig | None = None) -> TableAgent[SumRow]:
     )
 
 
+async def call(lane: Lane[SumRow], record: Record) -> None:
+    """Call somebody for 10 ms, or in vain for ever (keys `dead-...`); save, then tell."""
+    while lane.key.startswith("dead-"):
+        await lane.sleep(3600)
+    await asyncio.sleep(0.01)
+    row = lane.row or SumRow(at=-1)
+    if row.at < record.sequence:
+        await lane.save(msgspec.structs.replace(row, at=record.sequence, events=row.events + 1, total=row.total + record.body.delta))
+    await lane.emit(Emit(topic=f"{record.topic}.told", key=record.key, value=Told(id=record.body.id)))
+
+
+def lane_agent(topic: str) -> LaneAgent[SumRow]:
+    """The calling agent on `topic`; it tells to `<topic>.told`."""
+    return LaneAgent(
+        name="calls", topic=topic, table="sums", row_type=SumRow, decode=Decoder(Counted), run=call, outputs=(f"{topic}.told",), limit=100
+    )
+
+
 def settings(environ: dict[str, str]) -> EngineSettings:
     """Settings of a worker of the tests: a short session, so that crashes are noticed quickly."""
     return EngineSettings(
@@ -105,8 +124,9 @@ def _id_of(body: Counted | Tick | ConfigChanged, row: SumRow) -> str:
 if __name__ == "__main__":
     logging.basicConfig(level=os.environ.get("WORKER_LOG", "WARNING"), stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     config = msgspec.json.decode(os.environ.get("WORKER_CONFIG", "{}"), type=SumConfig)
+    source = os.environ["WORKER_TOPIC"]
     run(
         settings(dict(os.environ)),
-        [agent(os.environ["WORKER_TOPIC"], config)],
+        [lane_agent(source) if os.environ.get("WORKER_KIND") == "lanes" else agent(source, config)],
         on_ready=lambda: print("READY", flush=True),  # noqa: T201  # the parent waits for it
     )
