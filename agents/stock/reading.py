@@ -26,16 +26,14 @@ def on_counted(draft: Draft, fact: StockCounted) -> None:
         return
     if place.stocked != fact.stocked:
         place = replace(place, stocked=fact.stocked)
-    value = adopt(draft, fact.place, place, reading)
-    draft.count("stock_readings_total", fact.connection, "clean" if value.exact else "unclear")
-    draft.count("stock_low_gap", fact.connection, value=float(value.high - value.low))
-    draft.count("stock_row_moves", fact.connection, value=len(draft.place(fact.place).moves))
+    adopt(draft, fact.place, place, reading)
+    _count(draft, fact)
 
 
 def on_accepted(draft: Draft, fact: CorrectionAccepted) -> None:
     """A person says that what is held back is right."""
     for name, place in draft.wh.items():
-        if fact.place not in (None, name) or place.held is None:
+        if fact.place not in (None, name) or place.held is None or name not in draft.plan.warehouses:
             continue
         if warehouse.adopts(place, place.held.t0):
             adopt(draft, name, place, place.held)
@@ -43,14 +41,19 @@ def on_accepted(draft: Draft, fact: CorrectionAccepted) -> None:
             draft.note_place(name, replace(place, held=None))
 
 
-def adopt(draft: Draft, name: str, before: Place, reading: Held) -> warehouse.Value:
+def adopt(draft: Draft, name: str, before: Place, reading: Held) -> None:
     """Take the reading; where that raises what is certain, seller mode waits with it."""
-    low_before = draft.value(name)
+    was = draft.value(name)
     after = warehouse.adopt(before, reading.value, reading.t0, reading.t1)
     draft.put_place(name, drift.after_reading(draft, name, before, after))
     value = draft.value(name)
-    if value is None:  # a base was just set
-        raise AssertionError(name)
-    if low_before is not None and value.low > low_before.low:
-        seller.on_low_risen(draft, name, value.low - low_before.low)
-    return value
+    if was is not None and value is not None and value.low > was.low:
+        seller.on_low_risen(draft, name, value.low - was.low)
+
+
+def _count(draft: Draft, fact: StockCounted) -> None:
+    value = draft.value(fact.place)
+    if value is not None:
+        draft.count("stock_readings_total", fact.connection, "clean" if value.exact else "unclear")
+        draft.count("stock_low_gap", fact.connection, value=float(value.high - value.low))
+        draft.count("stock_row_moves", fact.connection, value=len(draft.place(fact.place).moves))

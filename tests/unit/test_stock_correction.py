@@ -145,3 +145,10 @@ def _fact_of(desk: Desk, value: int) -> StockCounted:
     scratch.reading(value, 2_000, 2_000, sweep="s")
     fact: StockCounted = scratch.log[-1].body
     return fact
+
+
+def test_person_when_accepting_for_a_place_that_is_no_longer_configured_then_nothing_changes() -> None:
+    desk = desk_at_10()
+    desk.reading(100, 2_000, 2_000)
+    desk.config = StockConfig()
+    assert desk.say(CorrectionAccepted(sku="S-1")).row is None

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.stock.agent import stock_agent
@@ -10,6 +11,7 @@ from agents.stock.channel import split
 from models.codec import encode
 from models.config import StockConfig
 from models.facts import Resend, StockCounted, Told
+from models.message import ConfigChanged, Tick
 from models.stock_row import StockRow, SweepRow
 from tests.unit.stock_desk import SELLER, Desk, channel, metrics, one, warehouse
 
@@ -252,3 +254,15 @@ def test_drift_when_its_time_is_over_while_a_move_is_in_doubt_then_the_row_does_
     assert desk.row is not None
     assert desk.row.due is not None
     assert desk.row.due > due_ms
+
+
+def test_tick_and_configuration_when_in_one_record_then_either_does_the_work_of_both() -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(10, 0, 0)
+    desk.moved(-1, None, received=500)
+    desk.config = one(incremental=False, buffer=Decimal(4))
+    record = desk.record(Tick(now_ms=2_000), 2_000)
+    desk.hand(record)
+    desk.hand(msgspec.structs.replace(record, body=ConfigChanged(digest="x", config=msgspec.Raw(b"{}"))))
+    assert desk.level() == 5
+    assert len(desk.hints) == 1
