@@ -1,8 +1,8 @@
 """Where the engine's classes take the place of Faust's, and every private member it relies on or overrides.
 
 Nothing of Faust or aiokafka is changed in place: our App makes our transport, our transport our consumer and producer.
-Both packages are pinned exactly. `OVERRIDES` names each overridden member, why, and a digest of the source it replaces,
-so that an upgrade that changes one fails a test and is read before it is taken.
+Both packages are pinned exactly. The tables name each member, why, and a digest of its source, so that an upgrade that
+changes one fails a test and is read before it is taken.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from faust.app.base import App
 from faust.tables.base import Collection
 from faust.tables.manager import TableManager
@@ -34,8 +36,8 @@ class EngineTransport(driver.Transport):
     Producer = IdempotentProducer
 
 
-class Override(NamedTuple):
-    """`digest` is that of the upstream source (`digest_of_source`)."""
+class Upstream(NamedTuple):
+    """A private piece of Faust or aiokafka. `digest` is that of the source as it was read (`digest_of_source`)."""
 
     owner: type
     member: str
@@ -44,22 +46,46 @@ class Override(NamedTuple):
 
 
 OVERRIDES = (
-    Override(Consumer, "_drain_messages", "", "one Faust event per record; a fetch that outlives its assignment is dropped and lost"),
-    Override(Consumer, "perform_seek", "", "partitions without a commit are not sought back"),
-    Override(Consumer, "_new_offset", "", "commits over records in flight when the gap is one, or when there is no commit yet"),
-    Override(Consumer, "_filter_tps_with_pending_acks", "", "our finished offsets are not in Faust's lists"),
-    Override(Consumer, "wait_empty", "", "waits without bound, also for what has only been queued"),
-    Override(Consumer, "on_partitions_revoked", "", "forgets finished offsets before it commits them"),
-    Override(driver.Consumer, "verify_event_path", "", "compares a monotonic with a wall clock: false alarms"),
-    Override(driver.Producer, "_settings_extra", "", "the place where Faust lets an idempotent producer in"),
-    Override(Recovery, "on_recovery_completed", "", "opens the sources, then seeks, then clears the queues: what came between is lost"),
-    Override(Recovery, "_resume_streams", "", "the same, for applications without tables"),
-    Override(Recovery, "_set_recovery_started", "", "the signal of the end is cleared in the loop that we replace"),
-    Override(TableManager, "recovery", "", "makes Faust's recovery"),
-    Override(Collection, "_new_store", "", "makes Faust's store"),
-    Override(App, "_new_transport", "", "makes Faust's transport"),
-    Override(App, "_new_producer_transport", "", "makes Faust's transport"),
+    Upstream(
+        Consumer,
+        "_drain_messages",
+        "d29d37519f2d",
+        "one event per record; what a fetch that outlives its assignment took is dropped and lost",
+    ),
+    Upstream(Consumer, "perform_seek", "5358eac6c212", "leaves partitions without a commit where a dropped fetch moved them"),
+    Upstream(Consumer, "_new_offset", "43262143bdac", "commits over records in flight when the gap is one, or when there is no commit yet"),
+    Upstream(Consumer, "_filter_tps_with_pending_acks", "7b5e9b3c9f1b", "our finished offsets are not in Faust's lists"),
+    Upstream(Consumer, "wait_empty", "947ed175bfcf", "waits without bound, and for what has only been queued"),
+    Upstream(Consumer, "on_partitions_revoked", "c8ac3e4a2d70", "forgets finished offsets before it commits them"),
+    Upstream(driver.Consumer, "verify_event_path", "cac9905ae91e", "compares a monotonic with a wall clock: false alarms"),
+    Upstream(driver.Producer, "_settings_extra", "31cee699e7fd", "the place where Faust lets an idempotent producer in"),
+    Upstream(
+        Recovery,
+        "on_recovery_completed",
+        "b60527bae562",
+        "opens the sources, then seeks, then clears the queues: what came between is lost",
+    ),
+    Upstream(Recovery, "_resume_streams", "bc681f67fb0c", "the same, for applications without tables"),
+    Upstream(Recovery, "_slurp_changelogs", "6f289a0225f8", "one asyncio round per changelog record; an older row replaces a newer one"),
+    Upstream(Recovery, "_set_recovery_started", "913d06637348", "the signal of the end is cleared in the loop that we replace"),
+    Upstream(TableManager, "recovery", "f7226be333bc", "makes Faust's recovery"),
+    Upstream(Collection, "_new_store", "19d7e7993a21", "makes Faust's store"),
+    Upstream(App, "_new_transport", "fa8f89679917", "makes Faust's transport"),
+    Upstream(App, "_new_producer_transport", "da1dbf56c0f0", "makes Faust's transport"),
 )
+"""What the engine replaces."""
+
+RELIED_ON = (
+    Upstream(Recovery, "_restart_recovery", "2bc1989fda0e", "calls what we override, in this order"),
+    Upstream(Recovery, "on_rebalance", "daa42029a0bd", "keeps the offsets of partitions that stay"),
+    Upstream(App, "_on_partitions_revoked", "2e4a20a3b4e8", "calls wait_empty while the partitions are still ours"),
+    Upstream(App, "_stop_consumer", "00427bfdb600", "the same, at the end"),
+    Upstream(Consumer, "force_commit", "60c36b6e6488", "asks _filter_tps_with_pending_acks and _new_offset, and nobody else"),
+    Upstream(driver.AIOKafkaConsumerThread, "_fetch_records", "390594ddd941", "returns nothing once the flow has stopped"),
+    Upstream(Fetcher, "fetched_records", "f1d6baf0aafb", "waits for an assignment, and takes an empty set for all partitions"),
+    Upstream(MessageAccumulator, "add_batch", "d0cee0011c62", "keeps batches of a partition in order"),
+)
+"""What the engine needs to stay as it is."""
 
 
 def digest_of_source(owner: type, member: str) -> str:

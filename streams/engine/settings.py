@@ -7,6 +7,8 @@ from typing import Any
 import faust
 import msgspec
 
+from streams.secret import Secret
+
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One worker process. `group` is the consumer group and Faust's application id, e.g. `stockwire.worker`.
@@ -20,7 +22,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     partitions: int
     epoch: int = 0
-    security: Mapping[str, str] = {}
+    security: Mapping[str, str | Secret] = {}
     embedded: bool = False
     web_port: int | None = None
     web_host: str = "0.0.0.0"  # noqa: S104  # probes come from outside the pod
@@ -72,7 +74,8 @@ def faust_settings(settings: EngineSettings) -> dict[str, Any]:
     }
 
 
-def _credentials(security: Mapping[str, str]) -> Any:  # noqa: ANN401  # one of Faust's credential classes, or None
+def _credentials(given: Mapping[str, str | Secret]) -> Any:  # noqa: ANN401  # one of Faust's credential classes, or None
+    security = {name: value.reveal() if isinstance(value, Secret) else value for name, value in given.items()}
     protocol = security.get("security_protocol", "PLAINTEXT")
     tls = _tls(security) if protocol.endswith("SSL") else None
     if protocol.startswith("SASL"):

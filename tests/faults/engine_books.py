@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from models.topics import DEAD
+from tests.eventually import eventually
 
 FROZEN_AFTER_S = 25.0
 GIVE_UP_AFTER_S = 90.0
@@ -60,11 +61,11 @@ class Books:
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """Key and body of each event in the topic, in the order of each partition."""
-        found = []
-        for record in self.read(self.topic):
-            if not _key(record).startswith("@") and _value(record).startswith(b'{"type": "Counted"'):
-                found.append((_key(record), json.loads(_value(record))))
-        return found
+        return [
+            (_key(record), json.loads(_value(record)))
+            for record in self.read(self.topic)
+            if not _key(record).startswith("@") and _value(record).startswith(b'{"type": "Counted"')
+        ]
 
     def told(self) -> dict[str, list[str]]:
         """The ids told per key, in their order, repeats included."""
@@ -102,6 +103,14 @@ class Books:
             consumer.close()
         return sum(end - max(tp.offset, 0) for end, tp in zip(ends, committed, strict=True))
 
+    async def has_told(self, keys: int, within_s: float = 30.0) -> None:
+        """Return when so many keys have been told of."""
+
+        async def enough() -> bool:
+            return len(self.told()) >= keys
+
+        await eventually(enough, within_s=within_s, every_s=0.2, what=f"{keys} keys told")
+
     async def settled(self) -> None:
         """Return when the lag is 0; fail when it stands still (frozen), and when it still falls at the end (too slow: no verdict)."""
         end = time.monotonic() + GIVE_UP_AFTER_S
@@ -118,7 +127,9 @@ class Books:
         """All records of a topic."""
         consumer = self._consumer(f"{self.group}-reader")
         try:
-            tps = [TopicPartition(topic, number, 0) for number in range(len(consumer.list_topics(topic, timeout=10).topics[topic].partitions))]
+            tps = [
+                TopicPartition(topic, number, 0) for number in range(len(consumer.list_topics(topic, timeout=10).topics[topic].partitions))
+            ]
             ends = {tp.partition: consumer.get_watermark_offsets(tp, timeout=10)[1] for tp in tps}
             consumer.assign([tp for tp in tps if ends[tp.partition] > 0])
             left = {number for number, end in ends.items() if end > 0}
@@ -164,8 +175,8 @@ def expected_sums(events: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, 
 
 
 def _key(record: Message) -> str:
-    return (record.key() or b"").decode()  # type: ignore[union-attr]  # confluent-kafka says str or bytes; it is bytes
+    return (record.key() or b"").decode()
 
 
 def _value(record: Message) -> bytes:
-    return record.value() or b""  # type: ignore[return-value]  # as above
+    return record.value() or b""

@@ -123,7 +123,9 @@ class Fleet:
 
     def words(self) -> str:
         """The last words of every worker, for a failure."""
-        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in sorted(self._directory.glob("worker-*.log")))
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in sorted(self._directory.glob("worker-*.log"))
+        )
 
     def _start(self, number: int) -> None:
         self.workers[number] = Worker(self.environ, self._directory / f"worker-{number}.log")

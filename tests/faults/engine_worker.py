@@ -83,10 +83,10 @@ def agent(topic: str, config: SumConfig | None = None) -> TableAgent[SumRow]:
 
 
 async def call(lane: Lane[SumRow], record: Record) -> None:
-    """Call somebody for 10 ms, or in vain for ever (keys `dead-...`); save, then tell."""
+    """Call somebody for 10 ms, or in vain for ever (keys `dead-...`), or without a deadline (`stuck-...`); save, then tell."""
     while lane.key.startswith("dead-"):
         await lane.sleep(3600)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(3600 if lane.key.startswith("stuck-") else 0.01)
     row = lane.row or SumRow(at=-1)
     if row.at < record.sequence:
         await lane.save(msgspec.structs.replace(row, at=record.sequence, events=row.events + 1, total=row.total + record.body.delta))

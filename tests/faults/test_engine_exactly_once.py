@@ -19,15 +19,16 @@ POISONS = (b"not json", b'{"type":"Counted","id":7}')
 class Trouble:
     """One fault after the other, chosen by a seed."""
 
-    def __init__(self, seed: int, fleet: Fleet, broker: RealBroker | None, *, away_s: float) -> None:
+    def __init__(self, seed: int, fleet: Fleet, broker: RealBroker | None, *, away_s: float = 8.0) -> None:
         self._random = random.Random(seed)  # noqa: S311  # a test wants the same numbers again
-        self._fleet, self._broker, self._away_s = fleet, broker, away_s
+        self.broker = broker
+        self._fleet, self._away_s = fleet, away_s
         self.made: list[str] = []
 
     async def go_on(self) -> None:
         """Make trouble until cancelled."""
         kinds = [self._kill_one, self._kill_all, self._stop_one, self._rolling_restart, self._third_joins, self._freeze_one]
-        if self._broker is not None:
+        if self.broker is not None:
             await self._broker_away()
         while True:
             kind = self._random.choice(kinds)
@@ -63,12 +64,12 @@ class Trouble:
         await self._fleet.freeze(self._one(), self._random.uniform(8, 10))  # beyond the session of 6 s
 
     async def _broker_away(self) -> None:
-        assert self._broker is not None
+        assert self.broker is not None
         self.made.append("_broker_away")
         await asyncio.sleep(3)
-        await asyncio.to_thread(self._broker.kill)
+        await asyncio.to_thread(self.broker.kill)
         await asyncio.sleep(self._away_s)
-        await asyncio.to_thread(self._broker.start)
+        await asyncio.to_thread(self.broker.start)
         self._fleet.revive()
 
 
@@ -117,9 +118,8 @@ def _check(books: Books) -> None:
     assert {value for value, _ in books.dead()} == set(POISONS)
 
 
-async def _run(books: Books, directory: Path, seed: int, broker: RealBroker | None, *, seconds: float, away_s: float = 8.0) -> None:
-    fleet = Fleet(books.environ(), directory)
-    maker = Trouble(seed, fleet, broker, away_s=away_s)
+async def _run(books: Books, fleet: Fleet, maker: Trouble, *, seconds: float) -> None:
+    broker = maker.broker
     try:
         fleet.add()
         fleet.add()
@@ -140,22 +140,25 @@ async def _run(books: Books, directory: Path, seed: int, broker: RealBroker | No
 
 @pytest.mark.broker
 async def test_workers_in_trouble_then_each_event_counts_once(kafka: str, fresh: Callable[[str], str], tmp_path: Path) -> None:
-    await _run(Books(kafka, fresh("sums"), 8), tmp_path, 1, None, seconds=16)
+    books = Books(kafka, fresh("sums"), 8)
+    fleet = Fleet(books.environ(), tmp_path)
+    await _run(books, fleet, Trouble(1, fleet, None), seconds=16)
 
 
 @pytest.mark.broker
 async def test_broker_killed_and_workers_in_trouble_then_each_event_counts_once(
     broker: RealBroker, fresh: Callable[[str], str], tmp_path: Path
 ) -> None:
-    await _run(Books(broker.bootstrap, fresh("sums"), 8), tmp_path, 2, broker, seconds=18)
+    books = Books(broker.bootstrap, fresh("sums"), 8)
+    fleet = Fleet(books.environ(), tmp_path)
+    await _run(books, fleet, Trouble(2, fleet, broker), seconds=18)
 
 
 @pytest.mark.campaign
 @pytest.mark.broker
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("seed", range(10, 20))
-async def test_long_trouble_then_each_event_counts_once(
-    broker: RealBroker, fresh: Callable[[str], str], tmp_path: Path, seed: int
-) -> None:
-    outage = broker if seed % 3 == 0 else None
-    await _run(Books(broker.bootstrap, fresh("sums"), 8), tmp_path, seed, outage, seconds=60, away_s=20.0)
+async def test_long_trouble_then_each_event_counts_once(broker: RealBroker, fresh: Callable[[str], str], tmp_path: Path, seed: int) -> None:
+    books = Books(broker.bootstrap, fresh("sums"), 8)
+    fleet = Fleet(books.environ(), tmp_path)
+    await _run(books, fleet, Trouble(seed, fleet, broker if seed % 3 == 0 else None, away_s=20.0), seconds=60)

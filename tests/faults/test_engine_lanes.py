@@ -64,8 +64,7 @@ async def test_lane_backs_off_then_sigterm_ends_the_worker_at_once_and_nothing_i
         for key in ("sku-1", "dead-1", "sku-2", "sku-3", "dead-1"):
             books.send(key)
         books.flush()
-        while len(books.told()) < 3:
-            await asyncio.sleep(0.1)
+        await books.has_told(3)
 
         started = time.monotonic()
         await fleet.retire(1)
@@ -73,6 +72,51 @@ async def test_lane_backs_off_then_sigterm_ends_the_worker_at_once_and_nothing_i
         assert time.monotonic() - started < 5
         assert fleet.exits == [0]
         assert books.lag() == 4  # only sku-1, which lies before it
+    finally:
+        fleet.destroy()
+
+
+@pytest.mark.broker
+async def test_call_has_no_deadline_then_the_worker_ends_itself_and_asks_for_a_restart(
+    kafka: str, fresh: Callable[[str], str], tmp_path: Path
+) -> None:
+    books = Books(kafka, fresh("lanes"), 1)
+    fleet = Fleet(books.environ() | {"WORKER_KIND": "lanes"}, tmp_path)
+    try:
+        fleet.add()
+        await fleet.ready()
+        books.send("stuck-1")
+        books.send("sku-1")
+        books.flush()
+        await books.has_told(1)
+
+        fleet.workers[1].signal(signal.SIGTERM)
+
+        assert await fleet.workers[1].ended() == 70
+        assert books.lag() == 2
+    finally:
+        fleet.destroy()
+
+
+@pytest.mark.broker
+async def test_another_worker_joins_then_what_is_finished_is_committed_first_and_not_repeated(
+    kafka: str, fresh: Callable[[str], str], tmp_path: Path
+) -> None:
+    books = Books(kafka, fresh("lanes"), PARTITIONS)
+    fleet = Fleet(books.environ() | {"WORKER_KIND": "lanes", "WORKER_COMMIT": "3600"}, tmp_path)
+    try:
+        fleet.add()
+        await fleet.ready()
+        for number in range(200):
+            books.send(f"sku-{number}")
+        books.flush()
+        await books.has_told(200)
+
+        await fleet.workers[fleet.add()].ready()
+        await fleet.stop()
+
+        assert books.lag() == 0
+        assert all(len(ids) == 1 for ids in books.told().values())
     finally:
         fleet.destroy()
 

@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 
 from streams.engine.effects import partition_for
-from tests.eventually import eventually
 from tests.faults.engine_books import Books, expected_sums
 from tests.faults.engine_fleet import Fleet
 
 PARTITIONS = 2
 STALE = json.dumps({"at": 0, "events": 1, "total": 1, "due": None, "wakes": 0, "config": "first"}).encode()
-
-
-def _told_all(books: Books) -> bool:
-    return {event["id"] for _, event in books.events()} <= {event for ids in books.told().values() for event in ids}
 
 
 def _write_stale_row(books: Books, key: str) -> None:
@@ -39,7 +34,7 @@ async def test_row_written_behind_a_live_owner_then_it_restarts_and_counts_right
         for _ in range(20):
             books.send("sku-1")
         books.flush()
-        await eventually(_async(lambda: _told_all(books)), what="all told")
+        await books.settled()
         _write_stale_row(books, "sku-1")
         books.send("sku-1")
         books.flush()
@@ -66,7 +61,7 @@ async def test_row_written_before_a_recovery_then_it_loses_and_the_good_row_is_w
         for _ in range(20):
             books.send("sku-1")
         books.flush()
-        await eventually(_async(lambda: _told_all(books)), what="all told")
+        await books.settled()
         await fleet.retire(1)
         _write_stale_row(books, "sku-1")
 
@@ -83,10 +78,3 @@ async def test_row_written_before_a_recovery_then_it_loses_and_the_good_row_is_w
         assert fleet.exits == [0, 0]
     finally:
         fleet.destroy()
-
-
-def _async(probe: Callable[[], bool]):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    async def asked() -> bool:
-        return probe()
-
-    return asked

@@ -16,9 +16,7 @@ PARTITIONS = 2
 
 
 @pytest.mark.broker
-async def test_rows_become_due_while_workers_are_killed_then_each_is_woken(
-    kafka: str, fresh: Callable[[str], str], tmp_path: Path
-) -> None:
+async def test_rows_become_due_while_workers_are_killed_then_each_is_woken(kafka: str, fresh: Callable[[str], str], tmp_path: Path) -> None:
     books = Books(kafka, fresh("timers"), PARTITIONS)
     fleet = Fleet(books.environ() | {"WORKER_CONFIG": '{"wake_after_ms":1500}'}, tmp_path)
     choose = random.Random(3)  # noqa: S311  # a test wants the same numbers again

@@ -1,0 +1,48 @@
+"""What may be committed of a batch, and where keys go."""
+
+from aiokafka import ConsumerRecord
+from faust.types import TP
+
+from streams.engine.channel import Batch
+from streams.engine.effects import partition_for
+
+
+def batch(first: int, count: int) -> Batch:
+    records = [ConsumerRecord("t", 0, first + number, 0, 0, b"k", b"v", None, 1, 1, ()) for number in range(count)]
+    return Batch(TP("t", 0), records, 1)
+
+
+def test_committable_when_nothing_is_finished_then_none() -> None:
+    assert batch(10, 3).committable is None
+
+
+def test_committable_when_a_later_record_is_finished_then_still_none() -> None:
+    three = batch(10, 3)
+    three.finish(1)
+
+    assert three.committable is None
+    assert three.unfinished == 2
+
+
+def test_committable_when_the_gap_closes_then_up_to_the_first_unfinished() -> None:
+    three = batch(10, 3)
+    three.finish(1)
+    three.finish(0)
+
+    assert three.committable == 12
+
+
+def test_committable_when_all_is_finished_then_behind_the_last() -> None:
+    three = batch(10, 3)
+    three.finish_all()
+
+    assert three.committable == 13
+    assert three.unfinished == 0
+
+
+def test_partition_for_then_as_javas_client() -> None:
+    # From Apache Kafka's own tests of Utils.murmur2 (2 % 1000 and so on), taken positive.
+    hashes = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
+
+    for key, value in hashes.items():
+        assert partition_for(key, 1000) == (value & 0x7FFFFFFF) % 1000
