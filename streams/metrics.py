@@ -68,6 +68,7 @@ METRICS: dict[str, Metric] = {
     "channel_calls_failed_total": Metric(Counter, "Calls that must be made again, by what that needs.", ("connection", "error")),
     # The receiver, fetch and poll.
     "deliveries_answered_total": Metric(Counter, "Requests to /hooks/, by what became of them.", ("connection", "outcome")),
+    "reads_failed_total": Metric(Counter, "Reads of items and pages that must be made again, by what that needs.", ("connection", "error")),
 }
 
 

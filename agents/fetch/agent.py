@@ -1,15 +1,17 @@
 """The fetch agent of a connection: one read answers every hint of an item in hand; at most one a second per item."""
 
+import math
 import random
 import time
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from agents.backoff import pause_s
 from agents.ports import Element, Reader
 from models import topics
-from models.agent import Dead, Emit, Lane, LaneAgent, Rank, Record
+from models.agent import Count, Dead, Emit, Lane, LaneAgent, Rank, Record
 from models.codec import Decoder, encode
 from models.errors import OperatorError, PoisonError, RefusedError, StockwireError, TransientError
 from models.hint import ReadItem
@@ -48,45 +50,55 @@ def received(connection: str, element: Element) -> Emit:
     return Emit(rank=Rank.FACT, topic=topics.inbound(connection), key=element.key, value=element.value, headers=element.inbound.headers())
 
 
+class _Pause(msgspec.Struct, frozen=True):
+    """When an item may be asked for again, and how often in a row that has failed."""
+
+    until_s: float = -math.inf
+    tries: int = 0
+
+
 class _Fetcher:
-    """`_read_at` is when an item was last asked for; memory only: after a restart the first read is early by less than a second."""
+    """`_pauses` is memory only: after a restart the first read of an item may be early."""
 
     def __init__(self, connection: str, reader: Reader, rng: random.Random, clock: Callable[[], float]) -> None:
         self._connection = connection
         self._reader = reader
         self._rng = rng
         self._clock = clock
-        self._read_at: dict[str, float] = {}
+        self._pauses: dict[str, _Pause] = {}
 
     async def run(self, lane: Lane[None], record: Record) -> None:
         """Return when the item has been read, or when a newer hint of it waits: its read answers both."""
         hint: ReadItem = record.body
-        wait_s = self._read_at.get(hint.item, 0.0) + APART_S - self._clock()
-        tries = 0
         while True:
+            wait_s = self._pauses.get(hint.item, _Pause()).until_s - self._clock()
             if wait_s > 0 and await lane.sleep(wait_s):
                 return
-            self._asked(hint.item)
             try:
                 elements = await self._reader.read(hint.item)
             except (RefusedError, PoisonError) as error:
+                self._pause(hint.item, APART_S)
                 exchange = b"" if error.exchange is None else encode(error.exchange)
                 await lane.dead(record, Dead(error=type(error).__name__, reason=f"item {hint.item} cannot be read: {error}"), exchange)
                 return
             except (TransientError, OperatorError) as error:
-                tries += 1
-                wait_s = self._wait_s(hint, error, tries)
+                self._failed(lane, hint, error)
             else:
+                self._pause(hint.item, APART_S)
                 await lane.emit(*(received(self._connection, element) for element in elements))
                 return
 
-    def _asked(self, item: str) -> None:
-        if len(self._read_at) >= REMEMBERED:
-            self._read_at.clear()  # the worst is one read too early for each
-        self._read_at[item] = self._clock()
-
-    def _wait_s(self, hint: ReadItem, error: StockwireError, tries: int) -> float:
-        wait_s = pause_s(error, tries=tries, chance=self._rng.random())
+    def _failed(self, lane: Lane[None], hint: ReadItem, error: StockwireError) -> None:
+        tries = self._pauses.get(hint.item, _Pause()).tries + 1
+        wait_s = max(APART_S, pause_s(error, tries=tries, chance=self._rng.random()))
+        # A newer hint waits as long: hints come again and again, and the remote's wish to be left alone holds for each.
+        self._pause(hint.item, wait_s, tries)
+        lane.count(Count("reads_failed_total", (self._connection, type(error).__name__)))
         say = log.error if isinstance(error, OperatorError) else log.warning
         say("item_not_read", connection=self._connection, item=hint.item, tries=tries, reason=str(error), again_in_s=round(wait_s, 1))
-        return wait_s
+
+    def _pause(self, item: str, seconds: float, tries: int = 0) -> None:
+        now_s = self._clock()
+        if len(self._pauses) >= REMEMBERED:
+            self._pauses = {item: pause for item, pause in self._pauses.items() if pause.until_s > now_s}
+        self._pauses[item] = _Pause(now_s + seconds, tries)

@@ -11,13 +11,15 @@ from agents.fetch.agent import received
 from agents.poll.decide import Rule, begun, key_of, next_cursor
 from agents.ports import Page, Pager
 from models import topics
-from models.agent import Dead, Emit, Lane, LaneAgent, Rank, Record
+from models.agent import Count, Emit, Lane, LaneAgent, Rank, Record
 from models.codec import Decoder
 from models.cursor import Cursor
 from models.errors import OperatorError, StockwireError
 
 Lists = Mapping[tuple[str, str], tuple[Pager, Rule]]
 """(connection, list name) to how it is read and when."""
+
+REST_S = 3_600.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +51,7 @@ class _Poller:
         cursor: Cursor = record.body
         known = self._lists.get((cursor.connection, cursor.what))
         if known is None:
-            reason = f"no list {cursor.what!r} of {cursor.connection!r} in the configuration; if it was removed, nothing is missing"
-            await lane.dead(record, Dead(error="PoisonError", reason=reason))
+            await self._rest(lane, cursor)
             return
         pager, rule = known
         if await lane.sleep(max(0.0, cursor.due_ms / 1_000 - self._clock())):
@@ -60,8 +61,16 @@ class _Poller:
         if page is None:
             return
         await lane.emit(*(received(cursor.connection, element) for element in page.elements))
+        if lane.newer:  # two chains of cursors become one
+            return
         following = next_cursor(cursor, page, pager=pager, rule=rule, now_ms=int(self._clock() * 1_000))
         await lane.emit(Emit(rank=Rank.FACT, topic=topics.POLL, key=key_of(following), value=following))
+
+    async def _rest(self, lane: Lane[None], cursor: Cursor) -> None:
+        """A list that is not in the configuration (any more): its cursor stays where it is, for when it comes back."""
+        log.warning("list_not_configured", list=key_of(cursor))
+        while not await lane.sleep(REST_S):
+            pass
 
     async def _page(self, lane: Lane[None], cursor: Cursor, pager: Pager) -> Page | None:
         """The page, after as many tries as it takes; None when a newer cursor has come."""
@@ -72,6 +81,7 @@ class _Poller:
             except StockwireError as error:
                 tries += 1
                 wait_s = pause_s(error, tries=tries, chance=self._rng.random())
+                lane.count(Count("reads_failed_total", (cursor.connection, type(error).__name__)))
                 say = log.error if isinstance(error, OperatorError) else log.warning
                 say(
                     "page_not_read",

@@ -23,7 +23,7 @@ def begun(cursor: Cursor) -> Cursor:
     """The cursor with the name of its sweep; the first page names it after the moment it was due, so a repeat has the same name."""
     if cursor.sweep:
         return cursor
-    return Cursor(connection=cursor.connection, what=cursor.what, due_ms=cursor.due_ms, sweep=f"{cursor.what}/{cursor.due_ms}")
+    return Cursor(connection=cursor.connection, what=cursor.what, due_ms=cursor.due_ms, sweep=f"{key_of(cursor)}/{cursor.due_ms}")
 
 
 def next_cursor(cursor: Cursor, page: Page, *, pager: Pager, rule: Rule, now_ms: int) -> Cursor:
@@ -46,7 +46,8 @@ def next_sweep_ms(rule: Rule, every_s: float, now_ms: int) -> int:
         return NEVER_MS
     if rule == "continuous":
         return now_ms + int(every_s * 1_000)
-    moment: datetime = croniter(rule, datetime.fromtimestamp(now_ms / 1_000, UTC)).get_next(datetime)
+    times = croniter(rule, datetime.fromtimestamp(now_ms / 1_000, UTC))  # type: ignore[no-untyped-call]  # croniter has no types
+    moment: datetime = times.get_next(datetime)  # type: ignore[no-untyped-call]  # as above
     return int(moment.timestamp() * 1_000)
 
 
