@@ -8,7 +8,6 @@ import uvloop
 from agents.fetch.agent import fetch_agent
 from agents.poll.agent import poll_agent
 from agents.poll.decide import Rule
-
 from agents.ports import Pager
 from agents.send.agent import send_agent
 from agents.stock.agent import stock_agent

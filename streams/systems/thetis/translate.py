@@ -103,7 +103,7 @@ def _on_item(item: wire.TradeItem) -> Observation:
 
 def _quantity(value: Decimal, name: str) -> Decimal:
     exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or abs(value) >= LARGEST or exponent < FINEST:
+    if not isinstance(exponent, int) or value.adjusted() >= LARGEST.adjusted() or exponent < FINEST:
         raise PoisonError(f"{name} is no quantity: {value}")
     return value
 
