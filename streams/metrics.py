@@ -68,6 +68,8 @@ METRICS: dict[str, Metric] = {
     "channel_calls_failed_total": Metric(Counter, "Calls that must be made again, by what that needs.", ("connection", "error")),
     # The receiver, fetch and poll.
     "deliveries_answered_total": Metric(Counter, "Requests to /hooks/, by what became of them.", ("connection", "outcome")),
+    "deliveries_stored_seconds": Metric(Histogram, "From the oldest delivery of a batch to Kafka's acknowledgement.", ()),
+    "deliveries_held_bytes": Metric(Gauge, "Bodies that are coming in or wait for Kafka.", ()),
     "reads_failed_total": Metric(Counter, "Reads of items and pages that must be made again, by what that needs.", ("connection", "error")),
 }
 

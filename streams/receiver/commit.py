@@ -13,6 +13,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
+from models.agent import Count
+from streams.metrics import count
+
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 262_144
@@ -98,6 +101,8 @@ class Lane:
             stored = await self._send(batch)
             self.stuck = False
             flying, self._flying = self._flying, []
+            if stored and flying:
+                count(Count("deliveries_stored_seconds", (), asyncio.get_running_loop().time() - flying[0].since))
             self._settle(flying, stored=stored)
         self._pump = None
 

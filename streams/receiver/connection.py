@@ -51,6 +51,9 @@ class Desk(Protocol):
     def closed(self, connection: "Connection") -> None:
         """It is gone."""
 
+    def hold(self, size: int) -> bool:
+        """Account for `size` more bytes of an unfinished body (fewer, if negative); False when there are too many already."""
+
     def wire(self, answer: Answer, *, close: bool) -> bytes:
         """The bytes of an answer."""
 
@@ -91,7 +94,7 @@ class Connection(asyncio.Protocol):
         self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._broken: Answer | None = None
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._size = self._held = 0
         self._close = False
         self._reading = self._busy = self._ended = self._reading_paused = self._writing_paused = False
         self.expires = NEVER
@@ -113,6 +116,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Nobody is there for an answer any more; what is on its way to Kafka goes on."""
         self._ended = True
+        self._drop_body()
         self._desk.closed(self)
 
     def data_received(self, data: bytes) -> None:
@@ -174,13 +178,23 @@ class Connection(asyncio.Protocol):
         piece = payload.read_nowait()
         if not payload.is_eof() and not self._size and not piece and not self._welcome(message):
             return False
-        if self._size < limits.body_max_bytes:
-            self._pieces.append(piece[: limits.body_max_bytes - self._size])
+        kept = piece[: max(0, limits.body_max_bytes - self._size)]
+        self._pieces.append(kept)
         self._size += len(piece)
-        if self._size > limits.discard_max_bytes:
+        if payload.is_eof():
+            return True
+        self._held += len(kept)
+        if not self._desk.hold(len(kept)):
+            self._refuse(Answer(UNAVAILABLE, retry_after_s=1))
+        elif self._size > limits.discard_max_bytes:
             self._refuse(Answer(TOO_LARGE))
-            return False
-        return payload.is_eof()
+        return False
+
+    def _drop_body(self) -> None:
+        self._pieces, self._size = [], 0
+        if self._held:
+            self._desk.hold(-self._held)
+            self._held = 0
 
     def _welcome(self, message: RawRequestMessage) -> bool:
         """Tell a sender that waits for it (`Expect: 100-continue`) to send its body."""
@@ -195,7 +209,7 @@ class Connection(asyncio.Protocol):
     def _serve(self, message: RawRequestMessage) -> None:
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         request = Request(message, body, self._size)
-        self._pieces, self._size = [], 0
+        self._drop_body()
         self._reading, self._busy = False, True
         self._close = message.should_close or message.version < HttpVersion11
         self.expires = NEVER
@@ -245,7 +259,7 @@ class Connection(asyncio.Protocol):
         """The last answer, to a sender that may be in the middle of its request."""
         self._ended = True
         self._requests.clear()
-        self._pieces = []
+        self._drop_body()
         self.expires = self._loop.time() + LINGER_S
         self._resume_reading()  # what still comes is dropped: closing on unread bytes would reset the answer away
         self._transport.write(self._desk.wire(answer, close=True))

@@ -8,7 +8,8 @@ class ReceiverLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     `body_max_bytes`: of a body; up to `discard_max_bytes` of a larger one are still read, so that its sender sees the answer.
     `depth_max`: how deep JSON may nest. `request_within_s`: from the first byte of a request to its last; `idle_within_s`:
-    between two requests. `acknowledge_within_s`: how long Kafka may take. `queue_max_bytes`: of what waits for Kafka.
+    between two requests. `acknowledge_within_s`: how long Kafka may take. `queue_max_bytes`: of what waits for Kafka;
+    `unfinished_max_bytes`: of bodies that are still coming in.
     `drain_within_s`: how long the end may take.
     """
 
@@ -22,4 +23,5 @@ class ReceiverLimits(msgspec.Struct, frozen=True, kw_only=True):
     idle_within_s: float = 75.0
     acknowledge_within_s: float = 3.0
     queue_max_bytes: int = 67_108_864
+    unfinished_max_bytes: int = 67_108_864
     drain_within_s: float = 20.0

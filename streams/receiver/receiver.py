@@ -49,6 +49,7 @@ class Receiver:
         self._looking: asyncio.Task[None] | None = None
         self._all_closed = asyncio.Event()
         self._date = b""
+        self._unfinished_bytes = 0
         self.draining = False
 
     # Life
@@ -97,6 +98,7 @@ class Receiver:
         """End what is overdue."""
         self._date = formatdate(usegmt=True).encode()
         self._commit.expire(now)
+        count(Count("deliveries_held_bytes", (), self._commit.held_bytes + self._unfinished_bytes))
         for connection in [one for one in self._connections if one.expires < now]:
             connection.expire()
 
@@ -112,6 +114,11 @@ class Receiver:
         self._connections.discard(connection)
         if self.draining and not self._connections:
             self._all_closed.set()
+
+    def hold(self, size: int) -> bool:
+        """Bound the memory of unfinished bodies, of all connections together."""
+        self._unfinished_bytes += size
+        return self._unfinished_bytes <= self.limits.unfinished_max_bytes
 
     def wire(self, answer: Answer, *, close: bool) -> bytes:
         """The bytes of an answer."""
@@ -166,7 +173,7 @@ def _answer(connection: str, outcome: str, status: int) -> Answer:
 def _frame(status: int, body_bytes: int, retry_after_s: int | None, close: bool) -> tuple[bytes, bytes]:  # noqa: FBT001  # a cache key
     """What stands before and after the date."""
     lines = [] if status == STORED else [f"Content-Length: {body_bytes}"]
-    lines += ["Content-Type: text/plain; charset=utf-8"] if body_bytes else []
+    lines += ["Content-Type: text/plain; version=0.0.4; charset=utf-8"] if body_bytes else []
     lines += ["Allow: POST"] if status == METHOD else []
     lines += [f"Retry-After: {retry_after_s}"] if retry_after_s is not None else []
     lines += ["Connection: close"] if close else []

@@ -240,6 +240,29 @@ async def test_receiver_when_there_are_too_many_connections_then_503_and_the_oth
     await receiver.stop()
 
 
+async def test_receiver_when_unfinished_bodies_take_too_much_memory_then_503_and_the_others_go_on(
+    kafka: str, fresh: Callable[[str], str]
+) -> None:
+    path = fresh("wh")
+    make_topics(kafka, [path])
+    receiver = receiver_of(kafka, path, path, limits=msgspec.structs.replace(LIMITS, unfinished_max_bytes=25_000))
+    await receiver.start()
+    await eventually(lambda: _ready(receiver.port))
+    begun = f"POST /hooks/{path} HTTP/1.1\r\nHost: t\r\nContent-Length: 20000\r\n\r\n".encode() + b"x" * 15_000
+    _, first = await asyncio.open_connection("127.0.0.1", receiver.port)
+    first.write(begun)
+    await first.drain()
+    answer = await ask(receiver.port, begun)
+    assert (answer.status, answer.headers["connection"]) == (503, "close")
+    first.close()
+    await eventually(lambda: _begins(receiver.port, begun, 408), what="room again")
+    await receiver.stop()
+
+
+async def _begins(port: int, begun: bytes, status: int) -> bool:
+    return (await ask(port, begun)).status == status
+
+
 async def test_receiver_when_operations_have_their_own_port_then_the_public_one_does_not_serve_them(
     kafka: str, fresh: Callable[[str], str]
 ) -> None:
