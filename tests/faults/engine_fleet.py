@@ -20,12 +20,12 @@ EXPECTED_EXITS = {0, 70, -signal.SIGKILL, -signal.SIGTERM}
 class Worker:
     """One process. Its words go to `log`."""
 
-    def __init__(self, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], log: Path, script: Path = WORKER) -> None:
         self.log = log
         self._begin = log.stat().st_size if log.exists() else 0
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
         with log.open("ab") as output:
-            self._process = subprocess.Popen([sys.executable, str(WORKER)], env=environment, stdout=output, stderr=output)  # noqa: S603  # our own file
+            self._process = subprocess.Popen([sys.executable, str(script)], env=environment, stdout=output, stderr=output)  # noqa: S603  # our own file
 
     @property
     def words(self) -> str:

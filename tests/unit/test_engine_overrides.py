@@ -262,7 +262,7 @@ async def test_app_then_faust_is_made_of_our_parts() -> None:
     async def run(_lane: object, _record: object) -> None:
         return
 
-    agent = LaneAgent(name="a", topic="t", table="rows", row_type=None, decode=bytes, run=run, outputs=())
+    agent: LaneAgent[Any] = LaneAgent(name="a", topic="t", table="rows", row_type=None, decode=bytes, run=run, outputs=())
     app = build(EngineSettings(bootstrap="one:1,two:2", group="g", partitions=1), [agent])
 
     assert isinstance(cast("Any", app.tables).recovery, BulkRecovery)
