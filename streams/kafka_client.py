@@ -1,10 +1,13 @@
 """`[kafka]` in the words of each Kafka client that we use."""
 
+import ssl
+from typing import Any
+
 from streams.settings import KafkaSettings
 
 
 def security(kafka: KafkaSettings) -> dict[str, str]:
-    """Protocol, log-in and files as aiokafka and the engine name them; only what is needed."""
+    """Protocol, log-in and files as the engine names them; only what is needed."""
     found = {"security_protocol": ("SASL_" if kafka.sasl else "") + ("SSL" if kafka.tls else "PLAINTEXT")}
     if kafka.sasl:
         found["sasl_mechanism"] = kafka.sasl.mechanism
@@ -30,3 +33,18 @@ LIBRDKAFKA = {
 def confluent(kafka: KafkaSettings) -> dict[str, str | int | float | bool]:
     """The same for confluent-kafka's clients (librdkafka), with the bootstrap address; errors are raised, not logged."""
     return {"bootstrap.servers": kafka.bootstrap, "log_level": 0, **{LIBRDKAFKA[name]: value for name, value in security(kafka).items()}}
+
+
+def aiokafka(kafka: KafkaSettings) -> dict[str, Any]:
+    """The same for aiokafka's clients, with the bootstrap address. Raises OSError for a file of `[kafka.tls]` that cannot be read."""
+    options: dict[str, Any] = {"bootstrap_servers": kafka.bootstrap, "security_protocol": security(kafka)["security_protocol"]}
+    if kafka.sasl:
+        options["sasl_mechanism"] = kafka.sasl.mechanism
+        options["sasl_plain_username"] = kafka.sasl.username
+        options["sasl_plain_password"] = kafka.sasl.password.reveal()
+    if kafka.tls:
+        context = ssl.create_default_context(cafile=kafka.tls.ca_file)
+        if kafka.tls.certificate_file:
+            context.load_cert_chain(kafka.tls.certificate_file, kafka.tls.key_file)
+        options["ssl_context"] = context
+    return options

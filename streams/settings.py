@@ -77,17 +77,20 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ReceiverSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[receiver]`: where webhooks arrive, and what is too much. `public_url` is how the remote systems see it.
 
-    `body_max_bytes` stays below the megabyte that Kafka takes per record.
+    `admin_port`: `/live`, `/ready` and `/metrics` are served there, and no longer at the public `port`.
+    `body_max_bytes` stays below the megabyte that Kafka takes per record; `acknowledge_within_s` below the 5 s that
+    impatient senders wait.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  # webhooks come from outside
     port: int = 8080
+    admin_port: int | None = None
     public_url: str = ""
-    body_max_bytes: int = 900_000
+    body_max_bytes: int = 262_144
     depth_max: int = 64
     connections_max: int = 1_024
     request_within_s: float = 10.0
-    acknowledge_within_s: float = 5.0
+    acknowledge_within_s: float = 3.0
     drain_within_s: float = 20.0
 
 

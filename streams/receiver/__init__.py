@@ -1,6 +1,6 @@
 """webhooks ─▶ receiver ─▶ `inbound.<c>.v1`: verifies, stores, and only then answers 2xx."""
 
-from streams.kafka_client import security
+from streams.kafka_client import aiokafka
 from streams.receiver.limits import ReceiverLimits
 from streams.receiver.receiver import Receiver, make_receiver
 from streams.settings import Settings
@@ -23,7 +23,9 @@ async def serve(settings: Settings) -> None:
     webhooks = {name: one.system.webhook(name, one.settings) for name, one in settings.connections.items() if one.system.webhook}
     kafka = settings.kafka
     stop = stop_requested()
-    receiver = make_receiver(kafka.bootstrap, webhooks, limits, wanted.host, wanted.port, client=security(kafka))
+    receiver = make_receiver(
+        kafka.bootstrap, webhooks, limits, wanted.host, wanted.port, admin_port=wanted.admin_port, client=aiokafka(kafka)
+    )
     await receiver.start()
     await stop.wait()
     await receiver.stop()
