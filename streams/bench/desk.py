@@ -35,13 +35,17 @@ class Feed(NamedTuple):
 
 
 class Desk:
-    """Makes, fills and reads the topics of one run; `token` is in all their names, and `close` deletes whatever has it."""
+    """Makes, fills and reads the topics of one run; `close` deletes them, and others' topics that have `token` in their names.
+
+    Some names cannot be chosen, so the broker must be one that belongs to the bench.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self.token = secrets.token_hex(4)
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._asker = self._consumer()
+        self._made: set[str] = set()
 
     def name(self, what: str) -> str:
         """A name of this run."""
@@ -51,8 +55,13 @@ class Desk:
         """Make the topic. `appended`: its records bear the broker's time, by which everybody is measured alike."""
         config = {"message.timestamp.type": "LogAppendTime" if appended else "CreateTime"}
         config |= {"cleanup.policy": "compact", "min.compaction.lag.ms": "3600000"} if compacted else {}
-        topics.create(self.bootstrap, [topics.Topic(name=name, partitions=PARTITIONS, config=config)])
+        self.make([topics.Topic(name=name, partitions=PARTITIONS, config=config)])
         return name
+
+    def make(self, wanted: Sequence[topics.Topic]) -> None:
+        """Make topics as they are declared."""
+        topics.create(self.bootstrap, wanted)
+        self._made |= {topic.name for topic in wanted}
 
     def fill(self, topic: str, feed: Iterable[Feed]) -> None:
         """Write all, in order, where each client would put their keys; returns when all are acknowledged."""
@@ -63,6 +72,7 @@ class Desk:
                 "bootstrap.servers": self.bootstrap,
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
+                "log_level": 0,
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 2_000_000,
                 "queue.buffering.max.kbytes": 1_000_000,
@@ -108,11 +118,14 @@ class Desk:
         return rows
 
     def close(self) -> None:
-        """Delete the topics of the run."""
+        """Delete the topics of the run; returns when they are gone."""
         self._asker.close()
-        names = [name for name in self._admin.list_topics(timeout=ASK_WITHIN_S).topics if self.token in name]
-        for deleted in (self._admin.delete_topics(names) if names else {}).values():
-            deleted.exception(ASK_WITHIN_S)
+        end = time.monotonic() + ASK_WITHIN_S
+        while names := [name for name in self._admin.list_topics(timeout=ASK_WITHIN_S).topics if name in self._made or self.token in name]:
+            for deleted in self._admin.delete_topics(names).values():
+                deleted.exception(ASK_WITHIN_S)
+            if time.monotonic() > end:
+                raise RunFailedError(f"Kafka does not delete {', '.join(names)}")
 
     def _consumer(self) -> Consumer:
         own = {"bootstrap.servers": self.bootstrap, "group.id": "bench-desk", "enable.auto.commit": False, "log_level": 0}

@@ -1,6 +1,7 @@
 """A process under measurement: its CPU over time and its memory, with those of all its descendants, from /proc."""
 
 import bisect
+import itertools
 import os
 import signal
 import subprocess
@@ -20,7 +21,10 @@ from models.errors import StockwireError
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.04
+FAMILY_EVERY = 25
+"""Looks between two searches for new descendants, which cost more than all else."""
+
 STOP_WITHIN_S = 20.0
 
 
@@ -105,13 +109,16 @@ class Subject:
         self.stop()
 
     def _keep_looking(self) -> None:
-        while not self._stopping.wait(LOOK_EVERY_S):
-            moment, usage = time.time(), self.usage()
-            if not usage.rss_bytes:
-                return  # it has ended
-            self._times.append(moment)
-            self._cpu.append(usage.cpu_s)
-            self.rss_bytes = max(self.rss_bytes, usage.rss_bytes)
+        members: list[int] = []
+        for look in itertools.count():
+            if self._stopping.wait(LOOK_EVERY_S):
+                return
+            members = list(family(self._process.pid)) if look % FAMILY_EVERY == 0 else members
+            usages = [usage for pid in members if (usage := usage_of(pid)) is not None]
+            if usages:
+                self._times.append(time.time())
+                self._cpu.append(sum(usage.cpu_s for usage in usages))
+                self.rss_bytes = max(self.rss_bytes, sum(usage.rss_bytes for usage in usages))
 
 
 def interpolate(times: Sequence[float], values: Sequence[float], moment: float) -> float:
@@ -123,22 +130,31 @@ def interpolate(times: Sequence[float], values: Sequence[float], moment: float) 
     return values[after - 1] + (values[after] - values[after - 1]) * (moment - begin) / (end - begin)
 
 
+def usage_of(pid: int) -> Usage | None:
+    """What one process has used; None if there is none of that number."""
+    fields = _stat(pid)
+    return None if fields is None else Usage((int(fields[11]) + int(fields[12])) / TICKS_PER_S, int(fields[21]) * PAGE_BYTES)
+
+
 def family(root: int) -> dict[int, Usage]:
     """A process and all its descendants that live."""
-    usages, children = dict[int, Usage](), defaultdict[int, list[int]](list)
+    children = defaultdict[int, list[int]](list)
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(") ")[2].split()
-            except OSError:
-                continue  # it has just ended
-            pid = int(folder.name)
-            usages[pid] = Usage((int(fields[11]) + int(fields[12])) / TICKS_PER_S, int(fields[21]) * PAGE_BYTES)
-            children[int(fields[1])].append(pid)
+        if folder.name.isdigit() and (fields := _stat(int(folder.name))) is not None:
+            children[int(fields[1])].append(int(folder.name))
     found, waiting = dict[int, Usage](), [root]
     while waiting:
         pid = waiting.pop()
-        if pid in usages:
-            found[pid] = usages[pid]
+        usage = usage_of(pid)
+        if usage is not None:
+            found[pid] = usage
             waiting += children[pid]
     return found
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields behind the name; the first is the state."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+    except OSError:
+        return None
