@@ -25,6 +25,7 @@ from streams.engine.rows import RowTable
 from streams.engine.settings import EngineSettings, faust_settings
 from streams.engine.table_agent import TableRunner
 from streams.engine.timers import Timer, keep_ticking
+from streams.engine.watch import watch
 
 if TYPE_CHECKING:
     from streams.engine.channel import BatchConsumer
@@ -183,18 +184,19 @@ async def _work(app: EngineApp, stop: asyncio.Event) -> None:
     """Start the app, wait for `stop`, stop it; die if it fails on the way."""
     starting = asyncio.create_task(app.start())
     ticking = asyncio.create_task(keep_ticking(app.timers, app.outlet))
+    watching = asyncio.create_task(watch(app))
     ended = asyncio.create_task(app.wait())
     stopped = asyncio.create_task(stop.wait())
     try:
-        running: set[asyncio.Task[Any]] = {starting, ticking, ended, stopped}
+        running: set[asyncio.Task[Any]] = {starting, ticking, watching, ended, stopped}
         while not stopped.done():
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
                 task.result()  # raises what it failed with
             if app.crashed or ended in done:
                 die("Faust stopped by itself", app.crash_reason)
-        ticking.cancel()
-        ended.cancel()
+        for task in (ticking, watching, ended):
+            task.cancel()
         await asyncio.wait_for(app.stop(), STOP_WITHIN_S)
         starting.cancel()
     except Exception as error:  # noqa: BLE001  # whatever it is, a new process is the cure

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka import TopicPartition
@@ -216,6 +216,6 @@ class BatchConsumer(driver.Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock alarm compares different clocks and cries wolf."""
 
-    def positions(self) -> Mapping[TP, int]:
-        """The next offset of each source partition, for the lag."""
-        return dict(self._next)
+    def idle_positions(self) -> dict[TP, int]:
+        """The next offset of each source partition of which nothing is in flight."""
+        return {tp: offset for tp, offset in self._next.items() if not any(batch.unfinished for batch in self._flight.get(tp, ()))}

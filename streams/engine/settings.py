@@ -42,6 +42,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """At a revocation: how long calls in flight may take (deadline 10 s each and a margin) before the process ends itself."""
     recovery_stall_s: float = 60.0
     """Recovery without progress for so long ends the process."""
+    standstill_s: float = 60.0
+    """So does a partition that has records and brings none."""
 
 
 def faust_settings(settings: EngineSettings) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class TableRunner:
 
     def _count(self, batch: Batch, work: "Work", started: float) -> None:
         name = (self.agent.name,)
+        self.store.count_rows()
         count(Count("records_finished_total", name, len(batch.records)))
         count(Count("batches_finished_total", name))
         count(Count("batch_finished_seconds", name, time.monotonic() - started))

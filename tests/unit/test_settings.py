@@ -11,7 +11,7 @@ from aiohttp import web
 
 from models.errors import ConfigError
 from streams.secret import Secret
-from streams.settings import load, settings_of, shown
+from streams.settings import load, load_kafka, settings_of, shown
 from streams.systems.spec import Limits, SystemSpec
 
 
@@ -219,6 +219,15 @@ def test_load_when_two_channels_share_a_seller_then_refused() -> None:
 def test_load_when_one_warehouse_is_read_in_two_ways_then_refused() -> None:
     text = GOOD + '[[stock]]\nfrom = ["north"]\nto = "app"\n[connections.app]\nsystem = "till"\nurl = "x"\nsellers = {wh = ["8"]}\n'
     assert [problem for problem in _problems(text) if problem.startswith("stock: the lists of 'wh' are read in one way")]
+
+
+def test_load_kafka_when_other_sections_are_wrong_then_kafka_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "stockwire.toml"
+    file.write_text('[kafka]\nbootstrap = "kafka:9092"\n[connections.wh]\nsystem = 3\n')
+    assert load_kafka(file).bootstrap == "kafka:9092"
+    file.write_text("[kafka]\nbootstrap = 1\n")
+    with pytest.raises(ConfigError, match=r"kafka\.bootstrap: expected str"):
+        load_kafka(file)
 
 
 @pytest.mark.parametrize(
