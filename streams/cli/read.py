@@ -14,6 +14,7 @@ from streams.cli.failed import FailedError
 from streams.topics import ASK_WITHIN_S, Client
 
 POLL_S = 0.5
+LOOK_BACK_RECORDS = 5_000
 SPAN = re.compile(r"(\d+)([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -136,7 +137,13 @@ def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
 
 
 def _seek(consumer: Consumer, topic: str, ends: Mapping[int, tuple[int, int]], since_ms: int) -> None:
-    consumer.assign(consumer.offsets_for_times([TopicPartition(topic, part, since_ms) for part in ends], timeout=ASK_WITHIN_S))
+    """Go to the first records since then, or a little before: the filter looks at each again."""
+    found = consumer.offsets_for_times([TopicPartition(topic, part, since_ms) for part in ends], timeout=ASK_WITHIN_S)
+    for place in found:
+        if place.offset < 0:  # nothing since then - or the embedded broker, which knows no times
+            low, high = ends[place.partition]
+            place.offset = max(low, high - LOOK_BACK_RECORDS)
+    consumer.assign(found)
 
 
 def _until_ends(consumer: Consumer, ends: dict[int, int]) -> Iterator[Message]:

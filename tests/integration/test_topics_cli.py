@@ -109,6 +109,11 @@ def test_topics_create_when_embedded_then_topics_exist(tmp_path: Path, monkeypat
         assert _run("topics", "ls", "--config", config).exit_code == 0
         topics = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0}).list_topics(timeout=10).topics
         assert len(topics["level.web.v1"].partitions) == 4
+        assert _run("topics", "send", "level.web.v1", "1", "--key", "k", "--config", config).exit_code == 0
+        assert [
+            line["value"]
+            for line in _lines(_run("topics", "tail", "level.web.v1", "--since", "1h", "-n", "1", "--config", config, "--json"))
+        ] == [1]
 
 
 def test_send_and_peek_when_filtered_then_digits_bytes_and_headers_are_kept(kafka: str, fresh: Callable[[str], str]) -> None:
