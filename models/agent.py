@@ -173,7 +173,8 @@ class LaneAgent(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     With `conflate`, records of a key that wait behind a newer one are handed to `skip` (if given) instead of `run`.
     `run` returns when the record's effects are all acknowledged; an exception other than `Abandoned` stops the
     process (exit 70), so it retries by itself within a deadline of 10 s per call and parks what is refused.
-    `table` None: no row, `Lane.save` is not to be used.
+    `table` None: no row, `Lane.save` is not to be used. `share` is told, at each assignment, which part (0 to 1) of the topic's
+    partitions this process has: what is limited for all processes together is limited to this part here.
     """
 
     name: str
@@ -186,3 +187,4 @@ class LaneAgent(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     limit: int = 64
     conflate: bool = False
     skip: Callable[[Lane[R], Record], Awaitable[None]] | None = None
+    share: Callable[[float], None] | None = None

@@ -1,8 +1,10 @@
 """The composition root: from the settings, the agents of each role, with everything they need from outside."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import msgspec
 import uvloop
 
 from agents.fetch.agent import fetch_agent
@@ -26,8 +28,7 @@ ROLES = ("receiver", "worker", "sender", "poller")
 
 def agents_of(settings: Settings, role: FaustRole) -> list[Agent]:
     """The agents of one role, not started."""
-    made = {"worker": _worker, "sender": _sender, "poller": _poller}[role]
-    return list(made(settings))
+    return list(_made(settings, role, Doors()))
 
 
 def run_role(settings: Settings, role: str) -> None:
@@ -36,9 +37,47 @@ def run_role(settings: Settings, role: str) -> None:
         uvloop.run(serve(settings))
         return
     faust_role: FaustRole = role  # type: ignore[assignment]  # the command line offers no other
+    doors = Doors()
+    agents = list(_made(settings, faust_role, doors))
     if faust_role == "poller":
-        seed(settings.kafka, dict(_lists(settings)))
-    engine.run(engine_settings(settings, faust_role), agents_of(settings, faust_role))
+        seed(settings.kafka, _pollers(settings, doors))
+    engine.run(engine_settings(settings, faust_role), agents, on_stop=doors.close)
+
+
+class Doors:
+    """The HTTP clients of this process: one per connection and purpose, one budget per connection."""
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[str, Purpose], HttpClient] = {}
+        self._budgets: dict[str, Budget] = {}
+
+    def to(self, connection: Connection, purpose: Purpose) -> HttpClient:
+        """The client with which the connection may be called for this purpose."""
+        at = (connection.name, purpose)
+        if at not in self._clients:
+            spec, settings = connection.system, connection.settings
+            redactor = Redactor.of(settings)
+            self._clients[at] = HttpClient(hosts=spec.hosts(settings), budget=self.budget(connection), purpose=purpose, redactor=redactor)
+        return self._clients[at]
+
+    def budget(self, connection: Connection) -> Budget:
+        """What all purposes of the connection share."""
+        limits = connection.system.limits
+        return self._budgets.setdefault(connection.name, Budget(per_second=limits.per_second, per_day=limits.per_day))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.close()
+
+
+def _made(settings: Settings, role: FaustRole, doors: Doors) -> Iterator[Agent]:
+    if role == "worker":
+        yield from _worker(settings)
+    elif role == "sender":
+        yield from _sender(settings, doors)
+    else:
+        yield poll_agent(_pollers(settings, doors))
 
 
 def _worker(settings: Settings) -> Iterator[Agent]:
@@ -49,34 +88,29 @@ def _worker(settings: Settings) -> Iterator[Agent]:
     yield stock_agent(stock_config(settings))
 
 
-def _sender(settings: Settings) -> Iterator[Agent]:
+def _sender(settings: Settings, doors: Doors) -> Iterator[Agent]:
     channels = {route.channel for route in settings.stock}
     for connection in settings.connections.values():
-        spec, budget = connection.system, _budget(connection)
+        spec, name = connection.system, connection.name
         if spec.reader:
-            yield fetch_agent(connection.name, spec.reader(connection.name, connection.settings, _http(connection, budget, Purpose.FETCH)))
-        if spec.sink and connection.name in channels:
-            yield send_agent(connection.name, spec.sink(connection.name, connection.settings, _http(connection, budget, Purpose.SEND)))
+            agent = fetch_agent(name, spec.reader(name, connection.settings, doors.to(connection, Purpose.FETCH)))
+            yield _sharing(agent, doors.budget(connection), Purpose.FETCH)
+        if spec.sink and name in channels:
+            sender = send_agent(name, spec.sink(name, connection.settings, doors.to(connection, Purpose.SEND)))
+            yield _sharing(sender, doors.budget(connection), Purpose.SEND)
 
 
-def _poller(settings: Settings) -> Iterator[Agent]:
-    yield poll_agent(dict(_lists(settings)))
+def _sharing(agent: LaneAgent[Any], budget: Budget, purpose: Purpose) -> LaneAgent[Any]:
+    """The agent, with its part of the budget as large as its part of the partitions."""
+    return msgspec.structs.replace(agent, share=partial(budget.own, purpose))
 
 
-def _lists(settings: Settings) -> Iterator[tuple[tuple[str, str], tuple[Pager, Rule]]]:
+def _pollers(settings: Settings, doors: Doors) -> dict[tuple[str, str], tuple[Pager, Rule]]:
+    """All lists; each has one key, so one process reads it and has the whole budget for it."""
+    lists: dict[tuple[str, str], tuple[Pager, Rule]] = {}
     for connection in settings.connections.values():
-        if connection.system.pagers is None:
-            continue
-        http = _http(connection, _budget(connection), Purpose.POLL)
-        for what, pager in connection.system.pagers(connection.name, connection.settings, http).items():
-            yield (connection.name, what), (pager, reconcile_rule(settings, connection.name))
-
-
-def _budget(connection: Connection) -> Budget:
-    limits = connection.system.limits
-    return Budget(per_second=limits.per_second, per_day=limits.per_day)
-
-
-def _http(connection: Connection, budget: Budget, purpose: Purpose) -> HttpClient:
-    hosts = connection.system.hosts(connection.settings)
-    return HttpClient(hosts=hosts, budget=budget, purpose=purpose, redactor=Redactor.of(connection.settings))
+        if connection.system.pagers:
+            pagers = connection.system.pagers(connection.name, connection.settings, doors.to(connection, Purpose.POLL))
+            rule = reconcile_rule(settings, connection.name)
+            lists |= {(connection.name, what): (pager, rule) for what, pager in pagers.items()}
+    return lists

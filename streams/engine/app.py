@@ -7,7 +7,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import faust
@@ -82,6 +82,8 @@ class EngineApp(faust.App):
                 by_topic[tp.topic].add(tp.partition)
         for runner in self.runners:
             runner.take_over(by_topic[runner.topic])
+            if isinstance(runner, LaneRunner) and runner.agent.share is not None:
+                runner.agent.share(len(by_topic[runner.topic]) / self.settings.partitions)
         count_assignment(self._assignment_began)
         _ = self.add_future(self._announce_configs())  # a failure crashes the app
         if self._on_ready is not None:
@@ -118,6 +120,9 @@ class EngineApp(faust.App):
                 await runner.announce_config()
 
     # --- how Faust is put together
+
+    def _create_directories(self) -> None:
+        """None: our tables live in memory, and a container's file system may be read-only."""
 
     def _new_transport(self) -> Any:  # noqa: ANN401  # Faust's TransportT
         return EngineTransport(self.conf.broker_consumer, self)
@@ -159,25 +164,33 @@ def build(settings: EngineSettings, agents: Sequence[Agent], *, on_ready: Callab
     return EngineApp(settings, agents, on_ready=on_ready)
 
 
-def run(settings: EngineSettings, agents: Sequence[Agent], *, on_ready: Callable[[], None] | None = None) -> None:
-    """Run a worker in this process until SIGTERM or SIGINT; returns after a clean stop.
+def run(
+    settings: EngineSettings,
+    agents: Sequence[Agent],
+    *,
+    on_ready: Callable[[], None] | None = None,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT; returns after a clean stop, `on_stop` being the last of it.
 
     Whatever goes wrong ends the process with exit code 70: start it again.
     """
-    uvloop.run(_serve(settings, agents, on_ready))
+    uvloop.run(_serve(build(settings, agents, on_ready=on_ready), on_stop))
 
 
-async def _serve(settings: EngineSettings, agents: Sequence[Agent], on_ready: Callable[[], None] | None) -> None:
+async def _serve(app: EngineApp, on_stop: Callable[[], Awaitable[None]] | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    app = build(settings, agents, on_ready=on_ready)
+    settings = app.settings
     health = HealthServer(settings.web_host, settings.web_port, lambda: app.ready) if settings.web_port is not None else None
     if health is not None:
         await health.start()
     await _work(app, stop)
     if health is not None:
         await health.stop()
+    if on_stop is not None:
+        await on_stop()
 
 
 async def _work(app: EngineApp, stop: asyncio.Event) -> None:

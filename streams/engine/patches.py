@@ -57,6 +57,13 @@ OVERRIDES = (
     Upstream(Consumer, "_filter_tps_with_pending_acks", "7b5e9b3c9f1b", "our finished offsets are not in Faust's lists"),
     Upstream(Consumer, "wait_empty", "947ed175bfcf", "waits without bound, and for what has only been queued"),
     Upstream(Consumer, "on_partitions_revoked", "c8ac3e4a2d70", "forgets finished offsets before it commits them"),
+    Upstream(driver.Consumer, "_new_consumer_thread", "cd26d06ef170", "makes Faust's thread"),
+    Upstream(
+        driver.AIOKafkaConsumerThread,
+        "_create_worker_consumer",
+        "df784c24f01e",
+        "fetches wait 1.5 s at the broker, and each step of a rebalance behind them",
+    ),
     Upstream(driver.Consumer, "verify_event_path", "cac9905ae91e", "compares a monotonic with a wall clock: false alarms"),
     Upstream(driver.Producer, "_settings_extra", "31cee699e7fd", "the place where Faust lets an idempotent producer in"),
     Upstream(
@@ -68,8 +75,10 @@ OVERRIDES = (
     Upstream(Recovery, "_resume_streams", "bc681f67fb0c", "the same, for applications without tables"),
     Upstream(Recovery, "_slurp_changelogs", "6f289a0225f8", "one asyncio round per changelog record; an older row replaces a newer one"),
     Upstream(Recovery, "_set_recovery_started", "913d06637348", "the signal of the end is cleared in the loop that we replace"),
+    Upstream(TableManager, "on_start", "9e2be42081c1", "sleeps for a second at each start"),
     Upstream(TableManager, "recovery", "f7226be333bc", "makes Faust's recovery"),
     Upstream(Collection, "_new_store", "19d7e7993a21", "makes Faust's store"),
+    Upstream(App, "_create_directories", "5e40d6b1a5c0", "makes folders in the working directory, which we have no use for"),
     Upstream(App, "_new_transport", "fa8f89679917", "makes Faust's transport"),
     Upstream(App, "_new_producer_transport", "da1dbf56c0f0", "makes Faust's transport"),
 )

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,9 +14,9 @@ from faust.types.tuples import Message
 
 from models.agent import LaneAgent
 from streams.engine import EngineApp, EngineSettings, build
-from streams.engine.channel import Batch, BatchConsumer
+from streams.engine.channel import BROKER_WAIT_MS, Batch, BatchConsumer, ConsumerThread
 from streams.engine.patches import OVERRIDES, RELIED_ON, IdempotentProducer, Upstream, digest_of_source
-from streams.engine.recovery import BulkRecovery
+from streams.engine.recovery import BulkRecovery, BulkTableManager
 from streams.engine.rows import KafkaRecord, RowStore
 
 SOURCE, LOG = TP("source", 0), TP("group-table-changelog", 0)
@@ -38,7 +39,6 @@ class Consumer(BatchConsumer):
         self.sought: list[Mapping[TP, int]] = []
         self.delivered: list[Batch] = []
         self.committed: dict[TP, int | None] = {}
-        self.begun: list[Any] = []
         self.app = cast(
             "EngineApp",
             SimpleNamespace(consumer_generation_id=1, settings=SimpleNamespace(flight_records=5), room=asyncio.Event(), tables=_Tables()),
@@ -55,9 +55,6 @@ class Consumer(BatchConsumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         return cast("Mapping[TP, int]", self.committed)  # None where there is no commit
-
-    async def seek_to_beginning(self, *partitions: TP) -> None:
-        self.begun.extend(partitions)
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         return dict.fromkeys(partitions, 3)
@@ -146,7 +143,7 @@ async def test_perform_seek_when_a_partition_has_no_commit_then_it_is_sought_to_
 
     await consumer.perform_seek()
 
-    assert consumer.begun == [SOURCE]
+    assert consumer.sought == [{SOURCE: 3}]
     await consumer.accept(records(3, 1))
     assert len(consumer.delivered) == 1
 
@@ -258,6 +255,28 @@ async def test_slurp_changelogs_then_it_returns_at_once_and_clears_no_signal() -
     assert recovery.signal_recovery_end.is_set()
 
 
+async def test_create_worker_consumer_then_no_step_of_a_rebalance_waits_long_behind_a_fetch() -> None:
+    app = build(EngineSettings(bootstrap="one:1", group="g", partitions=1), [])
+    thread = object.__new__(ConsumerThread)  # Faust's constructor begins an event loop
+    thread.app, thread.consumer = app, cast("Any", SimpleNamespace(in_transaction=False))
+
+    consumer = thread._create_worker_consumer(cast("Any", app.transport))
+
+    assert consumer._fetch_max_wait_ms == BROKER_WAIT_MS  # noqa: SLF001  # what aiokafka will use
+    await cast("Any", consumer).stop()
+
+
+async def test_table_manager_starts_without_a_pause() -> None:
+    class Manager(BulkTableManager):
+        def __init__(self) -> None:  # Faust's needs an application
+            self._recovery = cast("Any", _Writing("recovery", [], {}))
+
+        async def _update_channels(self) -> None:
+            pass
+
+    await asyncio.wait_for(Manager().on_start(), 0.5)
+
+
 async def test_app_then_faust_is_made_of_our_parts() -> None:
     async def run(_lane: object, _record: object) -> None:
         return
@@ -270,3 +289,12 @@ async def test_app_then_faust_is_made_of_our_parts() -> None:
     for transport in (app.transport, app.producer_transport):
         assert transport.Consumer is BatchConsumer
         assert transport.Producer is IdempotentProducer
+
+
+def test_create_directories_then_the_working_directory_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = build(EngineSettings(bootstrap="one:1", group="g", partitions=1), [])
+
+    app._create_directories()  # noqa: SLF001  # it is the override that is tested
+
+    assert list(tmp_path.iterdir()) == []
