@@ -15,10 +15,10 @@ from streams.broker.embedded import EmbeddedBroker
 from streams.broker.real import RealBroker
 from streams.demo.picture import Board, Picture
 from streams.demo.scene import Scene
-from streams.demo.world import World
+from streams.demo.world import Shop, World
 from streams.supervise import stop_requested
 
-SHOPS = {"web": "incremental", "outlet": "absolute"}
+SHOPS = {"web": Shop(mode="incremental"), "outlet": Shop(mode="absolute")}
 Kafka = Literal["embedded", "real"]
 
 

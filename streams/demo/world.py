@@ -7,18 +7,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import aiohttp
+import msgspec
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from models.codec import encode
 from models.errors import StockwireError
 from streams.supervise import Child
 
 ROLES = ("receiver", "worker", "sender", "poller")
 PARTITIONS = 4
+ONE_WAREHOUSE: Mapping[str, Mapping[str, Any]] = {"warehouse": {}}
 FIRST_SELLER = 90_100_041
 HOOK_SECRET = "demo-hook-secret-of-the-warehouse"  # noqa: S105  # the key of a simulated system on this machine
 SHOP_SECRET = "whsec_c3RvY2t3aXJlLWRlbW8tc2hvcC1zZWNyZXQtMDAwMQ=="  # noqa: S105  # likewise
@@ -38,8 +42,21 @@ def stockwire(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "streams.cli", *arguments)
 
 
+class Shop(msgspec.Struct, frozen=True, kw_only=True):
+    """A simulated shop, told `incremental`ly or the `absolute` number. Its orders go to the first of its `warehouses`.
+
+    `keys` are further lines of its connection in the configuration, `options` further ones of its simulator.
+    """
+
+    mode: str
+    warehouses: tuple[str, ...] = ("warehouse",)
+    reconcile: str = "continuous"
+    keys: str = ""
+    options: Mapping[str, Any] = {}
+
+
 class Remote:
-    """The admin side of a simulated system."""
+    """The admin side of a simulated system. Numbers keep their digits in both directions."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self.url = url
@@ -48,32 +65,51 @@ class Remote:
     async def get(self, path: str) -> Any:  # noqa: ANN401  # the simulator's JSON
         """GET an admin path."""
         async with self._session.get(self.url + path) as answer:
-            return await answer.json()
+            return _exact(await answer.text())
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """POST to an admin path."""
-        async with self._session.post(self.url + path, json=body) as answer:
-            return await answer.json()
+        async with self._session.post(self.url + path, data=encode(body), headers={"Content-Type": "application/json"}) as answer:
+            return _exact(await answer.text())
+
+    async def delete(self, path: str) -> None:
+        """DELETE an admin path."""
+        async with self._session.delete(self.url + path) as answer:
+            await answer.read()
+
+
+def _exact(text: str) -> Any:  # noqa: ANN401
+    return json.loads(text, parse_float=Decimal)
 
 
 class World:
     """Use as `async with World(...) as world`. Everything it starts is stopped at the end, whatever happened.
 
-    `shops` maps a shop's name to its mode (`incremental` or `absolute`). `folder` holds the configuration and the logs.
+    `shops` are the simulated shops by name. `warehouses` are the simulated warehouses by name, each with further options
+    of its simulator. `folder` holds the configuration and the logs.
     """
 
     def __init__(  # noqa: PLR0913  # all by name
-        self, *, bootstrap: str, embedded: bool, folder: Path, shops: Mapping[str, str], buffer: int = 1, sweep_every_s: float = 600.0
+        self,
+        *,
+        bootstrap: str,
+        embedded: bool,
+        folder: Path,
+        shops: Mapping[str, Shop],
+        warehouses: Mapping[str, Mapping[str, Any]] = ONE_WAREHOUSE,
+        buffer: int = 1,
+        sweep_every_s: float = 600.0,
     ) -> None:
         self.bootstrap = bootstrap
         self.embedded = embedded
         self.folder = folder
-        self.shop_modes = dict(shops)
+        self.shops = dict(shops)
+        self.warehouses = dict(warehouses)
         self.buffer = buffer
         self.sweep_every_s = sweep_every_s
         self.config = folder / "stockwire.toml"
         self.roles: dict[str, Child] = {}
-        self.ports = {name: free_port() for name in (*ROLES, "warehouse", *shops)}
+        self.ports = {name: free_port() for name in (*ROLES, *warehouses, *shops)}
         self._children: list[Child] = []
         self._runs: list[asyncio.Task[int]] = []
         self._session: aiohttp.ClientSession | None = None
@@ -106,12 +142,31 @@ class World:
 
     @property
     def warehouse(self) -> Remote:
-        """The simulated Thetis."""
-        return self._remote("warehouse")
+        """The first simulated Thetis."""
+        return self.remote(next(iter(self.warehouses)))
+
+    @property
+    def shop_modes(self) -> dict[str, str]:
+        """The mode of each shop."""
+        return {name: shop.mode for name, shop in self.shops.items()}
 
     def shop(self, name: str) -> Remote:
         """A simulated shop."""
-        return self._remote(name)
+        return self.remote(name)
+
+    def remote(self, name: str) -> Remote:
+        """A simulated system, warehouse or shop."""
+        if self._session is None:
+            raise RuntimeError("the world has not been entered")
+        return Remote(self._session, f"http://127.0.0.1:{self.ports[name]}")
+
+    def seller(self, shop: str) -> int:
+        """The id of a shop in each of its warehouses."""
+        return FIRST_SELLER + list(self.shops).index(shop)
+
+    def hook(self, warehouse: str) -> str:
+        """Where a warehouse sends its webhooks."""
+        return f"http://127.0.0.1:{self.ports['receiver']}/hooks/{warehouse}/{HOOK_SECRET}"
 
     async def reconcile(self) -> None:
         """Ask for a full reading of the warehouse now."""
@@ -136,21 +191,25 @@ class World:
 
     def _configuration(self) -> str:
         """The same file that a user would write."""
-        shops = "".join(self._shop_configuration(name, mode) for name, mode in self.shop_modes.items())
         ports = "".join(f"[{role}]\nhost = '127.0.0.1'\nport = {self.ports[role]}\n" for role in ROLES)
-        return (
-            f"""
+        kafka = f"""
 [kafka]
 bootstrap = "{self.bootstrap}"
 partitions = {PARTITIONS}
 embedded = {str(self.embedded).lower()}
 session_s = 6
 
-{ports}
-[connections.warehouse]
+{ports}"""
+        warehouses = "".join(self._warehouse_configuration(name) for name in self.warehouses)
+        return kafka + warehouses + "".join(self._shop_configuration(name, shop) for name, shop in self.shops.items())
+
+    def _warehouse_configuration(self, name: str) -> str:
+        url = f"http://127.0.0.1:{self.ports[name]}"
+        return f"""
+[connections.{name}]
 system = "thetis"
-api_url = "http://127.0.0.1:{self.ports["warehouse"]}/2"
-auth_url = "http://127.0.0.1:{self.ports["warehouse"]}"
+api_url = "{url}/2"
+auth_url = "{url}"
 api_key = {{env = "DEMO_KEY"}}
 client_id = {{env = "DEMO_ID"}}
 client_secret = {{env = "DEMO_SECRET"}}
@@ -159,62 +218,57 @@ sweep_every_s = {self.sweep_every_s}
 clock = {{late_ms = 500, staleness_ms = 500}}
 
 [[places]]
-name = "shelf"
-warehouse = "warehouse"
+name = "{name}-shelf"
+warehouse = "{name}"
 """
-            + shops
-        )
 
-    def _shop_configuration(self, name: str, mode: str) -> str:
+    def _shop_configuration(self, name: str, shop: Shop) -> str:
         url = f"http://127.0.0.1:{self.ports[name]}"
+        sellers = ", ".join(f'{warehouse} = ["{self.seller(name)}"]' for warehouse in shop.warehouses)
+        places = ", ".join(f'"{warehouse}-shelf"' for warehouse in shop.warehouses)
         return f"""
 [connections.{name}]
 system = "shop"
 webhook_url = "{url}/stockwire"
 api_url = "{url}"
 webhook_secret = {{env = "DEMO_SHOP"}}
-mode = "{mode}"
-sellers = {{warehouse = ["{self._seller(name)}"]}}
+mode = "{shop.mode}"
+sellers = {{{sellers}}}
 lag_s = 2.0
 shown_every_s = 2.0
+{shop.keys}
 
 [[stock]]
-from = ["shelf"]
+from = [{places}]
 to = "{name}"
 buffer = {self.buffer}
+reconcile = "{shop.reconcile}"
 """
 
-    def _seller(self, name: str) -> int:
-        return FIRST_SELLER + list(self.shop_modes).index(name)
-
-    def _warehouse(self) -> dict[str, Any]:
-        hook = f"http://127.0.0.1:{self.ports['receiver']}/hooks/warehouse/{HOOK_SECRET}"
+    def _warehouse(self, name: str) -> dict[str, Any]:
+        sellers = [{"id": self.seller(shop), "number": shop.upper()} for shop, plan in self.shops.items() if name in plan.warehouses]
         return {
             "api_key": SECRETS["DEMO_KEY"],
             "client_id": SECRETS["DEMO_ID"],
             "client_secret": SECRETS["DEMO_SECRET"],
-            "sellers": [{"id": self._seller(name), "number": name.upper()} for name in self.shop_modes],
-            "webhook": {"url": hook},
+            "sellers": sellers,
+            "webhook": {"url": self.hook(name)},
             "retry_s": 1.0,
+            **self.warehouses[name],
         }
 
-    def _shop(self, name: str, mode: str) -> dict[str, Any]:
+    def _shop(self, name: str, shop: Shop) -> dict[str, Any]:
         thetis = {
-            "url": self._remote("warehouse").url,
-            "seller_id": self._seller(name),
+            "url": self.remote(shop.warehouses[0]).url,
+            "seller_id": self.seller(name),
             "api_key": SECRETS["DEMO_KEY"],
             "client_id": SECRETS["DEMO_ID"],
             "client_secret": SECRETS["DEMO_SECRET"],
         }
-        return {"mode": mode, "secrets": [SHOP_SECRET], "order_prefix": f"{name.upper()}-", "thetis": thetis}
+        return {"mode": shop.mode, "secrets": [SHOP_SECRET], "order_prefix": f"{name.upper()}-", "thetis": thetis, **shop.options}
 
     def _simulate(self, name: str, system: str, options: Mapping[str, Any]) -> None:
         self._run(name, stockwire("simulate", system, "--port", str(self.ports[name]), "--params", json.dumps(options)))
-
-    def _remote(self, name: str) -> Remote:
-        if self._session is None:
-            raise RuntimeError("the world has not been entered")
-        return Remote(self._session, f"http://127.0.0.1:{self.ports[name]}")
 
     def _last_words(self) -> str:
         """The last line of each log."""
@@ -222,12 +276,13 @@ buffer = {self.buffer}
         return "\n".join(f"{name}: {text.strip().splitlines()[-1][:500] if text.strip() else '(nothing)'}" for name, text in logs.items())
 
     async def _start(self) -> None:
-        self._simulate("warehouse", "thetis", self._warehouse())
-        for name, mode in self.shop_modes.items():
-            self._simulate(name, "shop", self._shop(name, mode))
-        simulated = ("warehouse", *self.shop_modes)
+        for name in self.warehouses:
+            self._simulate(name, "thetis", self._warehouse(name))
+        for name, shop in self.shops.items():
+            self._simulate(name, "shop", self._shop(name, shop))
+        simulated = (*self.warehouses, *self.shops)
         await asyncio.gather(
-            self.command("topics", "create"), *(self._answers(f"{self._remote(name).url}/admin/calls") for name in simulated)
+            self.command("topics", "create"), *(self._answers(f"{self.remote(name).url}/admin/calls") for name in simulated)
         )
         for role in ROLES:
             self.roles[role] = self._run(role, stockwire("run", role, "--config", str(self.config)))
