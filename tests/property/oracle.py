@@ -1,0 +1,157 @@
+"""What must hold, said with the truth: S1 to S5 of the fence, exactly as defined there. S6 is in the driver's crash."""
+
+from decimal import Decimal
+from typing import Any
+
+from models.facts import StockCounted
+from models.level import Level
+from models.stock_row import Channel, Place, StockRow
+from tests.property.driver import ViolationError, Worker
+from tests.property.world import Line, Move, Shop, Truth
+
+
+class Oracle:
+    """Compares a worker's row and its numbers with the truth.
+
+    `positions` tells at which position of its place each reading's figure was taken, `adopted` the same of the reading
+    that stands in the row.
+    """
+
+    def __init__(self, truth: Truth, worker: Worker, *, orders: bool, promises: bool = True) -> None:
+        self.truth = truth
+        self.worker = worker
+        self.orders = orders
+        self.promises = promises
+        self.positions: dict[StockCounted, int] = {}
+        self.adopted: dict[str, int] = {}
+
+    def counted(self, fact: StockCounted, before: StockRow | None) -> None:
+        """A reading was handed over: see whether the row adopted it."""
+        was = before.wh.get(fact.place) if before is not None else None
+        now = self._row().wh[fact.place]
+        if was is None or (was.base, was.t0, was.t1) != (now.base, now.t0, now.t1):
+            self.adopted[fact.place] = self.positions[fact]
+
+    def deliver(self, level: Level) -> None:
+        """A number reaches its shop."""
+        shop = self.truth.shops[level.connection]
+        _holds((level.total is not None) == shop.incremental, "S2", f"{shop.name} is told in the wrong form: {level}")
+        shop.take(level.sequence, level.level if level.total is None else level.total)
+
+    def look(self) -> None:
+        """After every step: S3, S4, S5."""
+        for name in self.truth.places:
+            self._counts_once(name, self._row().wh[name])
+        if self.promises:
+            for level in self.worker.said.values():
+                self._is_safe(level)
+        self._has_bounds()
+
+    def at_rest(self) -> None:
+        """When all is handed over and served: S1 and S2."""
+        for name, place in self.truth.places.items():
+            low, high = value(self._row().wh[name])
+            _holds(low == high == place.available, "S1", f"{name} is {low}..{high}, truly {place.available}: {self._row().wh[name]}")
+        for shop in self.truth.shops.values():
+            limit = self.limit(shop)
+            _holds(shop.shown == limit, "S2", f"{shop.name} shows {shop.shown}, right is {limit}: {self._row()}")
+
+    def limit(self, shop: Shop) -> Decimal:
+        """What the shop may show right now."""
+        stock = sum(place.available for place in self.truth.places.values())
+        return stock - self.worker.config.channels[shop.name].buffer - shop.unreserved
+
+    def unseen(self, shop: Shop) -> int:
+        """The sizes of decreases whose news has not reached us."""
+        return self._unseen_orders(shop) if self.orders else self._unseen_alone(shop)
+
+    def has_open_line(self, move: Move) -> bool:
+        """Whether the shop of the move's seller id has an open line where it happened: then nobody can know whose it is."""
+        channels: dict[str, Channel] = self._row().ch
+        channel = channels.get(move.seller.rpartition("-")[0]) if move.seller is not None else None
+        return channel is not None and any(line.place == move.place for line in channel.open)
+
+    def _unseen_orders(self, shop: Shop) -> int:
+        moves = sum(self._unseen_part(move, shop) for name in self.truth.places for move in self._missing(name))
+        if shop.incremental:
+            return moves + sum(max(0, line.heard - line.live) for line in shop.lines if line.heard is not None)
+        return moves + sum(line.live for line in shop.lines if line.heard is None)
+
+    def _unseen_part(self, move: Move, shop: Shop) -> int:
+        """Of a shop's own reservation only the part counts that the shop has cancelled, as far as we heard."""
+        own = move.line is not None and move.line.channel == shop.name
+        kept = (move.line.heard or 0) if own and move.line is not None else 0
+        return max(0, -move.delta - kept)
+
+    def _unseen_alone(self, shop: Shop) -> int:
+        """Seller mode: foreign decreases and own cancellations not handed over, read or not; or own orders not heard."""
+        if not shop.incremental:
+            return shop.unreserved + sum(max(0, -move.delta) for name in self.truth.places for move in self._missing(name))
+        foreign = sum(
+            max(0, -move.delta)
+            for place in self.truth.places.values()
+            for move in place.moves
+            if not move.handed and not _is_own(move, shop)
+        )
+        return foreign + sum(_cancelled(line) for line in shop.lines)
+
+    def _missing(self, place: str) -> list[Move]:
+        """The moves after the adopted reading's figure that were not handed over."""
+        return [move for move in self.truth.places[place].moves[self.adopted[place] :] if not move.handed]
+
+    def _known(self, place: str) -> int:
+        """K: the adopted reading and every move handed to us that happened after it."""
+        position = self.adopted[place]
+        later = [move.delta for move in self.truth.places[place].moves[position:] if move.handed]
+        return self.truth.places[place].figure(position) + sum(later)
+
+    def _counts_once(self, name: str, place: Place) -> None:
+        low, high = value(place)
+        known = self._known(name)
+        _holds(low <= known, "S3", f"{name} low {low} > known {known}: {place}")
+        _holds(place.folded or known <= high, "S3", f"{name} high {high} < known {known}: {place}")
+
+    def _is_safe(self, level: Level) -> None:
+        shop = self.truth.shops[level.connection]
+        computed = level.level if level.total is None else level.total - shop.sold + shop.edits
+        bound = self.limit(shop) + self.unseen(shop)
+        _holds(computed <= bound, "S4", f"{shop.name} gets {computed}, right {self.limit(shop)}, unseen {self.unseen(shop)}: {self._row()}")
+
+    def _has_bounds(self) -> None:
+        row = self._row()
+        for name, place in row.wh.items():
+            cap = self.worker.config.warehouses[name].cap
+            _holds(len(place.moves) <= cap, "S5", f"{name} remembers {len(place.moves)} moves, cap {cap}")
+        for name, channel in row.ch.items():
+            for line in channel.open:
+                surely_counted = line.by_ms is not None and line.by_ms < row.wh[line.place].t0
+                _holds(not surely_counted, "S5", f"{name} keeps {line.line} open: {row}")
+            _holds(len(channel.done) <= self.worker.config.channels[name].cap, "S5", f"{name} keeps too many tombstones")
+
+    def _row(self) -> StockRow:
+        row: Any = self.worker.row
+        _holds(isinstance(row, StockRow), "S1", "there is no row")
+        return row  # type: ignore[no-any-return]  # just looked
+
+
+def value(place: Place) -> tuple[Decimal, Decimal]:
+    """W2, said again: the least and the most that the row's own moves allow."""
+    base = place.base if place.base is not None else Decimal(0)
+    later = [move.delta for move in place.moves if move.lo_ms is not None and move.lo_ms > place.t1]
+    unclear = [move.delta for move in place.moves if move.lo_ms is None or move.lo_ms <= place.t1]
+    sure = base + sum(later)
+    return sure + sum(min(delta, Decimal(0)) for delta in unclear), sure + sum(max(delta, Decimal(0)) for delta in unclear)
+
+
+def _is_own(move: Move, shop: Shop) -> bool:
+    return move.line is not None and move.line.channel == shop.name
+
+
+def _cancelled(line: Line) -> int:
+    """What the shop took back of a reserved line without our having its move; before that, the order is just smaller."""
+    return line.reserved - line.live - line.freed_known if line.reserved is not None else 0
+
+
+def _holds(holds: bool, rule: str, text: str) -> None:  # noqa: FBT001  # the claim itself
+    if not holds:
+        raise ViolationError(f"{rule}: {text}")
