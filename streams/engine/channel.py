@@ -12,7 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FETCH_WAIT_S = 0.25
 BUSY_FETCH_WAIT_S = 0.05
 """Shorter while some topics are not fetched, for they may have room at any moment."""
+
+BROKER_WAIT_MS = 200
+"""How long a broker may wait for records before it answers a fetch with none."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,16 @@ class Batch(ConsumerMessage):
         return None if self._head == 0 else self.records[self._head - 1].offset + 1
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's thread around aiokafka's consumer."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+        """A broker answers one request of a connection after the other: at a rebalance all wait behind the fetch that waits for records."""
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = BROKER_WAIT_MS  # noqa: SLF001  # Faust gives 1500 and lets nobody choose
+        return consumer
+
+
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, with its fetch loop, its bookkeeping of offsets and its revocation replaced."""
 
@@ -76,6 +89,9 @@ class BatchConsumer(driver.Consumer):
         self._next: dict[TP, int] = {}
         """The offset that must come next."""
         self._accepted_hole: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # --- fetching
 
@@ -150,8 +166,8 @@ class BatchConsumer(driver.Consumer):
         sources = {tp: offset for tp, offset in committed.items() if not self._is_changelog_tp(tp)}
         fresh = [tp for tp, offset in sources.items() if offset is None]
         first = await self.earliest_offsets(*fresh) if fresh else {}
-        if fresh:
-            await self._thread.seek_to_beginning(*(TopicPartition(*tp) for tp in fresh))
+        if first:
+            await self.seek_wait(first)
         self._forget_flight()
         self._next = {tp: first[tp] if offset is None else offset for tp, offset in sources.items()}
         self._read_offset.update(sources)

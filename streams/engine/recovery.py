@@ -99,6 +99,11 @@ class BulkRecovery(Recovery):
 class BulkTableManager(TableManager):
     """Faust's table manager with a `BulkRecovery`."""
 
+    async def on_start(self) -> None:
+        """As in Faust, but for its sleep of a second before the subscription, which every restart would pay."""
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def recovery(self) -> BulkRecovery:
         """Made when first asked for, as in Faust."""
