@@ -197,7 +197,7 @@ class GroupCommit:
                 return self._producer
 
     def _new_producer(self) -> Producer:
-        # Not idempotent: after a batch that timed out aiokafka would go on with a sequence the broker does not expect.
+        # Not idempotent: aiokafka never gives up an idempotent batch, so its partition would be shut until Kafka answers for it.
         producer = AIOKafkaProducer(  # type: ignore[no-untyped-call]  # aiokafka has no types
             **self._options,
             acks="all",
