@@ -32,7 +32,7 @@ def headers_of(message: Message) -> Headers:
 class Decoder(Generic[T]):
     """Decode one kind of value, or raise `PoisonError` with the place and cause in words.
 
-    `unknown` counts the members that our types do not name: a newer writer, or a misspelt one.
+    `unknown` counts the members that our types do not name (a newer writer, or a misspelt one) since it was last set to 0.
     """
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type or a union of types

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, Producer
-from confluent_kafka import Message as Written
+from confluent_kafka import Message as Delivered
 
 from models.codec import encode, headers_of
 from models.errors import StockwireError
@@ -12,14 +12,16 @@ from streams.kafka_client import confluent
 from streams.settings import KafkaSettings
 
 ACKNOWLEDGED_WITHIN_S = 15.0
+Written = tuple[str, str, Message]
+"""Topic, key, value."""
 
 
-def write(kafka: KafkaSettings, records: Iterable[tuple[str, str, Message]]) -> None:
-    """Write (topic, key, message) with our usual headers; returns when Kafka has all of them, else raises `StockwireError`."""
+def write(kafka: KafkaSettings, records: Iterable[Written]) -> None:
+    """Write the records with our usual headers; returns when Kafka has all of them, else raises `StockwireError`."""
     producer = Producer({**confluent(kafka), "partitioner": "murmur2_random", "acks": "all"})
     failed: list[str] = []
 
-    def delivered(error: KafkaError | None, _: Written) -> None:
+    def delivered(error: KafkaError | None, _: Delivered) -> None:
         if error is not None:
             failed.append(error.str())
 

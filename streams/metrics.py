@@ -31,6 +31,7 @@ METRICS: dict[str, Metric] = {
     "records_finished_total": Metric(Counter, "Source records whose effects are all acknowledged.", ("agent",)),
     "records_replayed_total": Metric(Counter, "Records decided again that their row had already seen.", ("agent",)),
     "records_skipped_total": Metric(Counter, "Tombstones of compacted topics: nothing to decide.", ("agent",)),
+    "unknown_members_ignored_total": Metric(Counter, "JSON members that our types do not name: a newer writer, or a slip.", ("agent",)),
     "batches_finished_total": Metric(Counter, "Fetched batches whose effects are all acknowledged.", ("agent",)),
     "batch_finished_seconds": Metric(Histogram, "From the start of a batch to its last acknowledgement.", ("agent",)),
     "dead_letters_written_total": Metric(Counter, "Records parked in dead.v1.", ("agent", "error")),

@@ -5,6 +5,8 @@ import click
 from streams.cli.failed import FailedError
 from streams.demo import Kafka, play
 
+ENDED_EARLY = 1
+
 
 @click.command("demo")
 @click.option(
@@ -13,5 +15,8 @@ from streams.demo import Kafka, play
 @click.option("--json", "json", is_flag=True, help="One JSON object per line in place of the picture.")
 def command(kafka: Kafka, *, json: bool) -> None:
     """Play a warehouse and two shops with lost, doubled and late messages and a killed worker. Exit code 0: all numbers agree."""
-    if not play(kafka, json=json):
-        raise FailedError("the numbers do not agree, or the scene was ended early")
+    agreed = play(kafka, json=json)
+    if agreed is None:
+        raise click.exceptions.Exit(ENDED_EARLY)
+    if not agreed:
+        raise FailedError("the numbers do not agree; what each process said is in the folder named above")

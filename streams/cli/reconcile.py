@@ -7,8 +7,7 @@ import click
 from models import topics
 from models.cursor import Cursor
 from models.facts import CorrectionAccepted
-from models.message import Message
-from streams.by_hand import write
+from streams.by_hand import Written, write
 from streams.cli import options
 from streams.settings import Settings
 
@@ -21,9 +20,7 @@ def command(settings: Settings, *, accepted: str | None, json: bool) -> None:
     """Read every warehouse's full list now; it may run at any hour, also under full traffic."""
     warehouses = sorted({settings.places[name].warehouse for route in settings.stock for name in route.places})
     now_ms = int(time.time() * 1_000)
-    records: list[tuple[str, str, Message]] = [
-        (topics.POLL, f"{name}/stock", Cursor(connection=name, what="stock", due_ms=now_ms)) for name in warehouses
-    ]
+    records: list[Written] = [(topics.POLL, f"{name}/stock", Cursor(connection=name, what="stock", due_ms=now_ms)) for name in warehouses]
     if accepted is not None:
         records = [(topics.FACT_STOCK, accepted, CorrectionAccepted(sku=accepted))]
     write(settings.kafka, records)

@@ -93,7 +93,9 @@ class Scene:
         await self._world.warehouse.post("/admin/chaos", {"duplicate_rate": 0, "late_s": 0, "shuffle_window": 1, "drop_rate": 0})
         self._picture.say("Nobody sells any more; what was lost on the way has to be found now")
         await self._world.command("reconcile")
-        return await self._until_agreed(within_s=QUIET_WITHIN_S)
+        agreed = await self._until_agreed(within_s=QUIET_WITHIN_S)
+        self._picture.say("All numbers of the warehouse and the shops agree" if agreed else "Some numbers do not agree")
+        return agreed
 
     async def _until_agreed(self, *, within_s: float) -> bool:
         """Wait until all numbers have agreed for a while."""

@@ -5,11 +5,13 @@ from typing import Any
 
 import msgspec
 
-from models.agent import Dead, Record
+from models.agent import Count, Dead, Record
+from models.codec import Decoder
 from models.errors import PoisonError
 from models.message import ConfigChanged, Tick
 from streams.engine.effects import Undecodable
 from streams.engine.rows import KafkaRecord
+from streams.metrics import count
 
 TICK_KEY, CONFIG_KEY = "@tick", "@config"
 
@@ -26,7 +28,8 @@ class Poison(msgspec.Struct, frozen=True, kw_only=True):
 class Intake:
     """Decodes the records of one agent. `epoch` makes their sequences grow across topics made anew."""
 
-    def __init__(self, decode: Callable[[bytes], Any], epoch: int) -> None:
+    def __init__(self, agent: str, decode: Callable[[bytes], Any], epoch: int) -> None:
+        self._agent = agent
         self._decode = decode
         self._base = epoch << 40
 
@@ -52,6 +55,12 @@ class Intake:
                 topic=raw.topic, partition=raw.partition, offset=raw.offset, key=raw.key, value=raw.value, headers=dict(raw.headers)
             )
             return Poison(record=record, dead=Dead(error="PoisonError", reason=str(error)))
+
+    def count_unknown(self) -> None:
+        """Count the members of the records so far that our types do not name."""
+        if isinstance(self._decode, Decoder) and self._decode.unknown:
+            count(Count("unknown_members_ignored_total", (self._agent,), self._decode.unknown))
+            self._decode.unknown = 0
 
 
 def _key(raw: bytes | None) -> str:

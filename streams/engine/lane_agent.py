@@ -46,7 +46,7 @@ class LaneRunner:
         """Set while partitions are being given up: nothing new begins, and whoever backs off stops."""
         self.decode_row = msgspec.json.Decoder(agent.row_type).decode if agent.row_type else None
         self._room = host.room
-        self._intake = Intake(agent.decode, host.epoch)
+        self._intake = Intake(agent.name, agent.decode, host.epoch)
         self._lanes: dict[bytes | None, KeyLane] = {}
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -74,6 +74,7 @@ class LaneRunner:
                 self._turns.add(turn)
                 turn.add_done_callback(self._turns.discard)
             lane.add(Waiting(record, batch, index))
+        self._intake.count_unknown()
         if batch.records and not batch.unfinished:
             self._room.set()
 

@@ -38,7 +38,7 @@ class TableRunner:
         """Of the partitions that are ours and recovered."""
         self._outlet = host.outlet
         self._room = host.room
-        self._intake = Intake(agent.decode, host.epoch)
+        self._intake = Intake(agent.name, agent.decode, host.epoch)
         self._waiting: dict[int, deque[Batch]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
 
@@ -92,6 +92,7 @@ class TableRunner:
                 work.effects.dead(self.agent.name, record.record, record.dead)
             else:
                 count(Count("records_skipped_total", (self.agent.name,)))
+        self._intake.count_unknown()
         await self._outlet.write(work.effects)
         if changed := work.encoded_rows():
             await self.changelog.write(batch.partition, changed)
