@@ -35,33 +35,24 @@ class Feed(NamedTuple):
 
 
 class Desk:
-    """Makes, fills and reads the topics of one run; `close` deletes them, and others' topics that have `token` in their names.
-
-    Some names cannot be chosen, so the broker must be one that belongs to the bench.
-    """
+    """Makes, fills and reads the topics of one run. The broker must be the bench's own, for `close` deletes all topics."""
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self.token = secrets.token_hex(4)
+        self._token = secrets.token_hex(4)
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._asker = self._consumer()
-        self._made: set[str] = set()
 
     def name(self, what: str) -> str:
         """A name of this run."""
-        return f"bench-{self.token}-{what}"
+        return f"bench-{self._token}-{what}"
 
     def topic(self, name: str, *, appended: bool = True, compacted: bool = False) -> str:
         """Make the topic. `appended`: its records bear the broker's time, by which everybody is measured alike."""
         config = {"message.timestamp.type": "LogAppendTime" if appended else "CreateTime"}
         config |= {"cleanup.policy": "compact", "min.compaction.lag.ms": "3600000"} if compacted else {}
-        self.make([topics.Topic(name=name, partitions=PARTITIONS, config=config)])
+        topics.create(self.bootstrap, [topics.Topic(name=name, partitions=PARTITIONS, config=config)])
         return name
-
-    def make(self, wanted: Sequence[topics.Topic]) -> None:
-        """Make topics as they are declared."""
-        topics.create(self.bootstrap, wanted)
-        self._made |= {topic.name for topic in wanted}
 
     def fill(self, topic: str, feed: Iterable[Feed]) -> None:
         """Write all, in order, where each client would put their keys; returns when all are acknowledged."""
@@ -118,10 +109,10 @@ class Desk:
         return rows
 
     def close(self) -> None:
-        """Delete the topics of the run; returns when they are gone."""
+        """Delete all topics but Kafka's own; returns when they are gone."""
         self._asker.close()
         end = time.monotonic() + ASK_WITHIN_S
-        while names := [name for name in self._admin.list_topics(timeout=ASK_WITHIN_S).topics if name in self._made or self.token in name]:
+        while names := [name for name in self._admin.list_topics(timeout=ASK_WITHIN_S).topics if not name.startswith("__")]:
             for deleted in self._admin.delete_topics(names).values():
                 deleted.exception(ASK_WITHIN_S)
             if time.monotonic() > end:

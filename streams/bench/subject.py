@@ -74,6 +74,15 @@ class Subject:
         if not self.running:
             raise RunFailedError(f"{self.name} ended with {self._process.returncode}: {self.words()[-1500:]}")
 
+    def wait(self, within_s: float) -> None:
+        """Return when it has ended well. Raises `RunFailedError`."""
+        try:
+            code = self._process.wait(within_s)
+        except subprocess.TimeoutExpired as error:
+            raise RunFailedError(f"{self.name} did not end within {within_s:.0f} s") from error
+        if code:
+            raise RunFailedError(f"{self.name} ended with {code}: {self.words()[-1500:]}")
+
     def words(self) -> str:
         """What it has printed."""
         return self.log.read_text(encoding="utf-8", errors="replace")

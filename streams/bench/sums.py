@@ -49,11 +49,11 @@ class Work(NamedTuple):
 
 
 def work(events: int, keys: int) -> Work:
-    """`events` over `keys` in random order; always the same."""
+    """`events` over `keys` in random order, or, if there are enough keys, each of one of its own; always the same."""
     chance = random.Random(1)  # noqa: S311  # nothing secret
     feed, sums, last = [], [], dict[bytes, int]()
     for seq in range(events):
-        sku = f"SKU-{chance.randrange(keys):07d}"
+        sku = f"SKU-{chance.randrange(keys) if keys < events else seq:07d}"
         delta, key = chance.randrange(-5, 20), sku.encode()
         last[key] = last.get(key, 0) + delta
         sums.append(last[key])

@@ -74,7 +74,9 @@ def figure(times: list[float], world: shelves.Shelves, subject: Subject) -> Figu
 
 def check(world: shelves.Shelves, desk: Desk) -> None:
     """The last word to each channel is the truth, for every SKU. Raises `RunFailedError`."""
-    outlet, web = ({row.key.decode(): decode_level(row.value) for row in desk.read(topics.level(name))} for name in (shelves.OUTLET, shelves.WEB))
+    outlet, web = (
+        {row.key.decode(): decode_level(row.value) for row in desk.read(topics.level(name))} for name in (shelves.OUTLET, shelves.WEB)
+    )
     wrong = sum(sku not in outlet or outlet[sku].level != number for sku, number in world.stock.items())
     wrong += sum(sku not in web or web[sku].total != number for sku, number in world.told.items())
     if wrong:
