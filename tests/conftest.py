@@ -56,6 +56,20 @@ def broker(_own_broker: RealBroker) -> RealBroker:
     return _own_broker
 
 
+@pytest.fixture(scope="module")
+def empty_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBroker]:
+    """A broker of the module's own, without a topic yet: those of a whole installation have fixed names."""
+    broker = RealBroker(tmp_path_factory.mktemp("empty-kafka"))
+    try:
+        broker.start()
+    except BrokerUnavailableError as error:
+        _missing(str(error))
+    try:
+        yield broker
+    finally:
+        broker.kill()
+
+
 @pytest.fixture
 def fresh() -> Callable[[str], str]:
     """`fresh("orders")` is a name that no other test and no other run has: for topics, groups and connections."""
