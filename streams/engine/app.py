@@ -19,6 +19,7 @@ from streams.engine.effects import Changelog, Host, Outlet
 from streams.engine.ending import die
 from streams.engine.health import HealthServer
 from streams.engine.lane_agent import LaneRunner
+from streams.engine.logs import spare_logs
 from streams.engine.patches import EngineTransport
 from streams.engine.recovery import BulkTableManager, count_assignment
 from streams.engine.rows import RowTable
@@ -102,8 +103,7 @@ class EngineApp(faust.App):
     async def opened(self) -> None:
         """All topics that will be written are known to the producer."""
         if self._opened is None:
-            topics = {DEAD, *(topic for runner in self.runners for topic in runner.outputs)}
-            self._opened = asyncio.create_task(self.outlet.open(sorted(topics)))
+            self._opened = asyncio.create_task(self._open())
         await asyncio.shield(self._opened)
 
     def timers(self) -> Iterable[tuple[str, Timer]]:
@@ -112,6 +112,15 @@ class EngineApp(faust.App):
             if isinstance(runner, TableRunner):
                 for timer in runner.timers.values():
                     yield runner.agent.name, timer
+
+    async def _open(self) -> None:
+        topics = {DEAD, *(topic for runner in self.runners for topic in (runner.topic, *runner.outputs))}
+        await self.outlet.open(sorted(topics))
+        for runner in self.runners:
+            if runner.changelog is not None:
+                source, log = (self.outlet.partitions(topic) for topic in (runner.topic, runner.changelog.topic))
+                if source != log:
+                    die(f"{runner.topic} has {source} partitions and its changelog {runner.changelog.topic} {log}: they must be equal")
 
     async def _announce_configs(self) -> None:
         await self.opened()
@@ -137,9 +146,12 @@ class EngineApp(faust.App):
 
         async def batches(stream: Any) -> None:  # noqa: ANN401  # Faust's StreamT
             await self.opened()
-            async for event in stream.events():
-                if cast("BatchConsumer", self.consumer).holds(event.message):  # else its partition has moved since
-                    runner.take(event.message)
+            try:
+                async for event in stream.events():
+                    if cast("BatchConsumer", self.consumer).holds(event.message):  # else its partition has moved since
+                        runner.take(event.message)
+            except Exception as error:  # noqa: BLE001  # Faust would start the agent again and leave the batch unfinished
+                die(f"{agent.name} cannot take a batch", error)
 
         self.agent(source, name=agent.name, concurrency=1)(batches)
 
@@ -175,6 +187,7 @@ def run(
 
     Whatever goes wrong ends the process with exit code 70: start it again.
     """
+    spare_logs()
     uvloop.run(_serve(build(settings, agents, on_ready=on_ready), on_stop))
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from models.agent import Count, Dead, Emit, Rank, Record
@@ -39,9 +40,12 @@ class Outlet:
         self._partitions: dict[str, int] = {}
 
     async def open(self, topics: Iterable[str]) -> None:
-        """Learn the partitions of all topics that will be written. Raises aiokafka's error for one that does not exist."""
+        """Learn the partitions of all topics that will be read or written; one that cannot be found ends the process."""
         for topic in topics:
-            self._partitions[topic] = len(await self.producer.partitions_for(topic))
+            try:
+                self._partitions[topic] = len(await self.producer.partitions_for(topic))
+            except KafkaError as error:
+                die(f"{topic} cannot be found; `stockwire topics create` makes what is missing", error)
 
     @property
     def producer(self) -> Any:  # noqa: ANN401  # an AIOKafkaProducer, which has no types

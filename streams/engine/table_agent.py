@@ -32,20 +32,21 @@ class TableRunner:
         self.changelog: Changelog = changelog
         self.store = changelog.store
         self.decode_row = msgspec.json.Decoder(agent.row_type).decode
-        self.decode_config = msgspec.json.Decoder(type(agent.config)).decode
         self.decode_shared = {name: msgspec.json.Decoder(kind).decode for name, kind in agent.shared.items()}
         self.timers: dict[int, Timer] = {}
         """Of the partitions that are ours and recovered."""
         self._outlet = host.outlet
         self._room = host.room
         self._intake = Intake(agent.name, agent.decode, host.epoch)
+        self._decode_config = msgspec.json.Decoder(type(agent.config)).decode
+        self._configs: dict[str, msgspec.Struct] = {}
         self._waiting: dict[int, deque[Batch]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """All topics it writes to."""
-        return (*self.agent.outputs, self.topic, self.changelog.topic)
+        return (*self.agent.outputs, self.changelog.topic)
 
     def take_over(self, partitions: set[int]) -> None:
         """The partitions are ours and recovered: work may begin."""
@@ -70,6 +71,14 @@ class TableRunner:
             row = config_row(self.store.partitions[number])
             if row.digest != digest:
                 await Announcement(digest, config).write(self._outlet, self.topic, number)
+
+    def config_of(self, row: ConfigRow) -> msgspec.Struct:
+        """The configuration that a partition has been told, or the declared one where it has been told none."""
+        if row.at < 0:
+            return self.agent.config
+        if row.digest not in self._configs:
+            self._configs = {row.digest: self._decode_config(row.config)}  # partitions mostly know the same one
+        return self._configs[row.digest]
 
     async def _work(self, partition: int) -> None:
         try:
@@ -135,7 +144,7 @@ class Work:
         self._changed_shared: dict[str, Any] = {}
         self._config_row = config_row(partition)
         self._config_row_before = self._config_row
-        self._config = runner.agent.config if self._config_row.at < 0 else runner.decode_config(self._config_row.config)
+        self._config = runner.config_of(self._config_row)
 
     def decide(self, record: Record) -> None:
         """Decide one record of the topic, the engine's own included."""
@@ -222,7 +231,7 @@ class Work:
         if self._config_row.digest == change.digest or self._config_row.at >= record.sequence:
             return
         self._config_row = ConfigRow(at=record.sequence, digest=change.digest, config=change.config, said_up_to="")
-        self._config = self._runner.decode_config(change.config)
+        self._config = self._runner.config_of(self._config_row)
         self._partition.tell_all(key for key, row in self._rows.items() if row is not None)
         self._say_config(record)
 
