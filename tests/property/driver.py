@@ -38,7 +38,7 @@ class Applied:
 class Worker:
     """The row of one SKU and its log. `asked` collects the connections that the row wants to be read.
 
-    `said` holds the newest level per channel.
+    `said` holds the newest level per channel, `corrected` the channels that the last record corrected after an audit.
     """
 
     decide: Decide
@@ -48,12 +48,14 @@ class Worker:
     log: list[Applied] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
     said: dict[str, Level] = field(default_factory=dict)
+    corrected: tuple[str, ...] = ()
 
     def feed(self, body: Message, now_ms: int) -> tuple[Level, ...]:
         """Decide the next record; returns the numbers it says."""
         record = self._record(body, now_ms)
         decision = self._apply(record, self.config)
         levels = _levels(decision)
+        self.corrected = tuple(count.labels[0] for count in decision.counts if count.labels[1:] == ("corrected",))
         self.log.append(Applied(record, self.config, self.row, dict(self.shared), levels))
         self.asked |= {emit.value.connection for emit in decision.emits if isinstance(emit.value, ReadItem)}
         for level in levels:
@@ -83,6 +85,8 @@ class Worker:
 
     def crash(self, back: int, more: int) -> tuple[Level, ...]:
         """S6: go back to the row of `back` records ago, replay `more` records from before it and all after it."""
+        if not self.log:
+            return ()
         kept = max(0, len(self.log) - 1 - back)
         before = self.row
         self.row, self.shared = self.log[kept].row, dict(self.log[kept].shared)

@@ -21,6 +21,15 @@ DELTAS = st.sampled_from((-1, 1, -2, 2, -3, 3))
 SPANS = st.sampled_from((1, 2, 3, 5, 8, 10, 13, 20, 2_000))
 
 
+def circumstances(*, orders: bool, audited: bool = False) -> tuple[Setup, ...]:
+    """Every clock with little room and with much, and each other circumstance once with either."""
+    plain = [Setup(orders, cap, clock, audited) for clock in range(3) for cap in (60, 2)]
+    apart = [Setup(orders, cap, 1, audited, apart=True) for cap in (60, 2)]
+    unread = [Setup(orders, cap, 1, audited, unread=True) for cap in (60, 2)]
+    limit = [Setup(orders, cap, 0, audited, limit=2) for cap in (60, 2)]
+    return (*plain, *apart, *unread, *(() if audited else limit))
+
+
 class FenceMachine(RuleBasedStateMachine):
     """What both modes have in common: time, readings, foreign moves, shops that sell and cancel, crashes."""
 
@@ -108,6 +117,10 @@ class FenceMachine(RuleBasedStateMachine):
     def number_taken(self, shop: int) -> None:
         self.do("told", shop)
 
+    @rule(shop=TWO)
+    def number_wanted_again(self, shop: int) -> None:
+        self.do("resend", shop)
+
     @rule(back=st.integers(0, 8), more=st.integers(0, 8))
     def worker_crashes(self, back: int, more: int) -> None:
         self.do("crash", back, more)
@@ -116,7 +129,7 @@ class FenceMachine(RuleBasedStateMachine):
 class OrdersMachine(FenceMachine):
     """Orders mode: the shops' orders go through us; anything may be lost, masked, repeated, done by staff."""
 
-    setups = tuple(Setup(orders=True, cap=cap, clock=clock) for clock in range(3) for cap in (60, 2))
+    setups = circumstances(orders=True)
 
     @precondition(lambda self: self.play.waiting)
     @rule(which=WHICH, mask=MASKS, delay=st.integers(0, 20), error=THREE)
@@ -137,6 +150,11 @@ class OrdersMachine(FenceMachine):
     @rule(which=WHICH)
     def cancel_heard(self, which: int) -> None:
         self.do("hear", which)
+
+    @precondition(lambda self: self.play.truth.lines)
+    @rule(which=WHICH)
+    def order_refused(self, which: int) -> None:
+        self.do("refuse", which)
 
     @precondition(lambda self: self.play.truth.lines)
     @rule(which=WHICH)
@@ -165,7 +183,7 @@ class OrdersMachine(FenceMachine):
 class SellersMachine(FenceMachine):
     """Seller mode, without staff and loss: every webhook has its time, id and seller, and comes within `lag`."""
 
-    setups = tuple(Setup(orders=False, cap=cap, clock=clock) for clock in range(3) for cap in (60, 2))
+    setups = circumstances(orders=False)
 
     @precondition(lambda self: self.play.waiting)
     @rule(which=WHICH, delay=st.integers(0, 20), error=THREE)
@@ -181,7 +199,7 @@ class SellersMachine(FenceMachine):
 class AuditMachine(SellersMachine):
     """Seller mode with all that only an audit mends: loss, staff, numbers typed in by hand. S1, S2, S5 and S6 hold."""
 
-    setups = tuple(Setup(orders=False, cap=cap, clock=clock, audited=True) for clock in range(3) for cap in (60, 2))
+    setups = circumstances(orders=False, audited=True)
 
     @precondition(lambda self: self.play.waiting)
     @rule(which=WHICH)

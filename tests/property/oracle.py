@@ -29,7 +29,7 @@ class Oracle:
         """A reading was handed over: see whether the row adopted it."""
         was = before.wh.get(fact.place) if before is not None else None
         now = self._row().wh[fact.place]
-        if was is None or (was.base, was.t0, was.t1) != (now.base, now.t0, now.t1):
+        if now.base is not None and (was is None or (was.base, was.t0, was.t1) != (now.base, now.t0, now.t1)):
             self.adopted[fact.place] = self.positions[fact]
 
     def deliver(self, level: Level) -> None:
@@ -40,7 +40,7 @@ class Oracle:
 
     def look(self) -> None:
         """After every step: S3, S4, S5."""
-        for name in self.truth.places:
+        for name in self.adopted:
             self._counts_once(name, self._row().wh[name])
         if self.promises:
             for level in self.worker.said.values():
@@ -56,10 +56,18 @@ class Oracle:
             limit = self.limit(shop)
             _holds(shop.shown == limit, "S2", f"{shop.name} shows {shop.shown}, right is {limit}: {self._row()}")
 
+    def after_audit(self) -> None:
+        """An audit that ended while all was quiet has put its shop right."""
+        for name in self.worker.corrected:
+            shop = self.truth.shops[name]
+            known = all(value(self._row().wh[place])[0] == self.truth.places[place].available for place in self._places(shop))
+            right = shop.shown == self.limit(shop) or shop.unreserved > 0 or not known
+            _holds(right, "audit", f"{name} is corrected to {shop.shown}, right is {self.limit(shop)}: {self._row()}")
+
     def limit(self, shop: Shop) -> Decimal:
         """What the shop may show right now."""
-        stock = sum(place.available for place in self.truth.places.values())
-        return stock - self.worker.config.channels[shop.name].buffer - shop.unreserved
+        config = self.worker.config.channels[shop.name]
+        return sum(self.truth.places[name].available for name in config.places) - config.buffer - shop.unreserved
 
     def unseen(self, shop: Shop) -> int:
         """The sizes of decreases whose news has not reached us."""
@@ -67,12 +75,12 @@ class Oracle:
 
     def has_open_line(self, move: Move) -> bool:
         """Whether the shop of the move's seller id has an open line where it happened: then nobody can know whose it is."""
-        channels: dict[str, Channel] = self._row().ch
+        channels: dict[str, Channel] = self._row().ch if self.worker.row is not None else {}
         channel = channels.get(move.seller.rpartition("-")[0]) if move.seller is not None else None
         return channel is not None and any(line.place == move.place for line in channel.open)
 
     def _unseen_orders(self, shop: Shop) -> int:
-        moves = sum(self._unseen_part(move, shop) for name in self.truth.places for move in self._missing(name))
+        moves = sum(self._unseen_part(move, shop) for name in self._places(shop) for move in self._missing(name))
         if shop.incremental:
             return moves + sum(max(0, line.heard - line.live) for line in shop.lines if line.heard is not None)
         return moves + sum(line.live for line in shop.lines if line.heard is None)
@@ -86,14 +94,17 @@ class Oracle:
     def _unseen_alone(self, shop: Shop) -> int:
         """Seller mode: foreign decreases and own cancellations not handed over, read or not; or own orders not heard."""
         if not shop.incremental:
-            return shop.unreserved + sum(max(0, -move.delta) for name in self.truth.places for move in self._missing(name))
+            return shop.unreserved + sum(max(0, -move.delta) for name in self._places(shop) for move in self._missing(name))
         foreign = sum(
             max(0, -move.delta)
-            for place in self.truth.places.values()
-            for move in place.moves
+            for name in self._places(shop)
+            for move in self.truth.places[name].moves
             if not move.handed and not _is_own(move, shop)
         )
         return foreign + sum(_cancelled(line) for line in shop.lines)
+
+    def _places(self, shop: Shop) -> tuple[str, ...]:
+        return self.worker.config.channels[shop.name].places
 
     def _missing(self, place: str) -> list[Move]:
         """The moves after the adopted reading's figure that were not handed over."""
@@ -118,13 +129,16 @@ class Oracle:
         _holds(computed <= bound, "S4", f"{shop.name} gets {computed}, right {self.limit(shop)}, unseen {self.unseen(shop)}: {self._row()}")
 
     def _has_bounds(self) -> None:
+        if self.worker.row is None:
+            return
         row = self._row()
         for name, place in row.wh.items():
             cap = self.worker.config.warehouses[name].cap
             _holds(len(place.moves) <= cap, "S5", f"{name} remembers {len(place.moves)} moves, cap {cap}")
         for name, channel in row.ch.items():
             for line in channel.open:
-                surely_counted = line.by_ms is not None and line.by_ms < row.wh[line.place].t0
+                read = line.place in self.adopted
+                surely_counted = read and line.by_ms is not None and line.by_ms < row.wh[line.place].t0
                 _holds(not surely_counted, "S5", f"{name} keeps {line.line} open: {row}")
             _holds(len(channel.done) <= self.worker.config.channels[name].cap, "S5", f"{name} keeps too many tombstones")
 

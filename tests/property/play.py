@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from models.config import ChannelConfig, ClockSlack, StockConfig, WarehouseConfig
-from models.facts import ChannelShown, LineCounted, LineDropped, LinePlaced, LineReserved, StockCounted, StockMoved, Told
+from models.facts import ChannelShown, LineCounted, LineDropped, LinePlaced, LineReserved, Resend, StockCounted, StockMoved, Told
 from models.level import Level
 from models.message import Message
 from tests.property.driver import SKU, Decide, ViolationError, Worker
@@ -41,12 +41,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Setup:
-    """Which world: `orders` says whether the shops' orders go through us; `audited` adds what only an audit can mend."""
+    """Which world: `orders` says whether the shops' orders go through us; `audited` adds what only an audit can mend.
+
+    `apart`: one shop sells from one place only. `unread`: nothing was read before the first step. `limit`: readings
+    further off than this are held until a second one agrees.
+    """
 
     orders: bool = True
     cap: int = 60
     clock: int = 0
     audited: bool = False
+    apart: bool = False
+    unread: bool = False
+    limit: int | None = None
+
+    def places(self, shop: str) -> tuple[str, ...]:
+        """Where a shop sells from."""
+        return PLACES[:1] if self.apart and shop == SHOPS[0] else PLACES
 
 
 class Play:
@@ -66,7 +77,7 @@ class Play:
         self.deliveries = 0
         self.sellers = 1
         self.script: list[Step] = []
-        for place in PLACES:
+        for place in () if setup.unread else PLACES:
             self._read(place)
 
     def do(self, *step: str | int) -> None:
@@ -157,7 +168,8 @@ class Play:
 
     def on_sell(self, shop: int, place: int, quantity: int) -> None:
         """A shop sells."""
-        self.truth.sell(SHOPS[shop % 2], PLACES[place % 2], quantity)
+        places = self.setup.places(SHOPS[shop % 2])
+        self.truth.sell(SHOPS[shop % 2], places[place % len(places)], quantity)
 
     def on_advance(self, which: int, steps: int) -> None:
         """An order goes on by some steps: placed, asked, reserved, answered, said; or dropped."""
@@ -189,6 +201,12 @@ class Play:
         if line is not None:
             line.packed = True
 
+    def on_refuse(self, which: int) -> None:
+        """The warehouse refuses an order."""
+        line = _pick([line for line in self.truth.lines if line.asked and line.reserved is None], which)
+        if line is not None:
+            line.refused = True
+
     def on_staff_cancel(self, which: int, quantity: int) -> None:
         """Somebody in the warehouse cancels (a part of) a reserved line."""
         line = _pick([line for line in self.truth.lines if line.reserved is not None and line.reserved > line.freed], which)
@@ -216,7 +234,7 @@ class Play:
         """A second seller id is configured for every shop; from now on orders use either."""
         self.sellers = 2
         for shop in SHOPS:
-            self._reconfigure(shop, sellers=dict.fromkeys(PLACES, (f"{shop}-0", f"{shop}-1")))
+            self._reconfigure(shop, sellers=dict.fromkeys(self.setup.places(shop), (f"{shop}-0", f"{shop}-1")))
 
     def on_told(self, shop: int) -> None:
         """The sender says that a shop has taken its number."""
@@ -225,6 +243,10 @@ class Play:
         if level is not None:
             value = level.level if level.total is None else level.total
             self._feed(Told(connection=name, sku=SKU, sequence=level.sequence, value=value))
+
+    def on_resend(self, shop: int) -> None:
+        """A shop is to be told its number again."""
+        self._feed(Resend(connection=SHOPS[shop % 2], sku=SKU))
 
     def on_edit(self, quantity: int) -> None:
         """Somebody types a number into the shop that counts by itself."""
@@ -252,7 +274,7 @@ class Play:
         self._finish_orders()
         self._hand_everything()
         self._look()
-        if self.truth.lost:
+        for _ in range(self._sweeps()):
             self.truth.now_ms += self._slack_ms()
             for place in PLACES:
                 self._read(place)
@@ -262,10 +284,18 @@ class Play:
             self._audit()
         self.oracle.at_rest()
 
+    def _sweeps(self) -> int:
+        """How many sweeps it takes: none if nothing was lost, a second one where the first is held back."""
+        if not self.truth.lost and not self.setup.unread:
+            return 0
+        return 1 if self.setup.limit is None else 2
+
     def _finish_orders(self) -> None:
         for line in self.truth.lines:
             for _ in range(6):
                 self._advance(line)
+            if line.refused:
+                self.truth.cancel(line, line.live)
             while line.cancels and self.setup.orders:
                 self._hear(line)
             if not line.packed and self._surplus(line):
@@ -382,7 +412,7 @@ class Play:
     # orders, step by step
 
     def _advance(self, line: Line) -> None:
-        if line.dropped:
+        if line.dropped or (line.refused and line.heard):
             return
         if not self.setup.orders:
             self._advance_alone(line)
@@ -397,10 +427,11 @@ class Play:
                 said_ms=line.sold_ms,
             )
             self._say(placed)
+        elif line.heard == 0 and (line.refused or not line.asked):
+            line.dropped = True
+            self._say(LineDropped(connection=line.channel, sku=SKU, line=line.id))
         elif not line.asked:
-            line.asked, line.dropped = line.heard, line.heard == 0
-            if line.dropped:
-                self._say(LineDropped(connection=line.channel, sku=SKU, line=line.id))
+            line.asked = line.heard
         elif line.reserved is None:
             self.waiting.append(self.truth.reserve(line, line.asked, jitter=len(line.id), seller=self._seller(line.channel)))
         elif line.answered_ms is None:
@@ -458,6 +489,8 @@ class Play:
 
     def _look(self) -> None:
         self.oracle.look()
+        if not self.waiting and not self.truth.readings and not any(self._surplus(line) for line in self.truth.lines):
+            self.oracle.after_audit()
 
 
 def _config(setup: Setup, clock: Clock) -> StockConfig:
@@ -468,14 +501,15 @@ def _config(setup: Setup, clock: Clock) -> StockConfig:
         staleness_ms=clock.staleness_ms,
         skew_ms=clock.skew_ms,
     )
-    warehouses = {place: WarehouseConfig(connection=f"wh-{place}", clock=slack, cap=setup.cap) for place in PLACES}
+    limit = None if setup.limit is None else Decimal(setup.limit)
+    warehouses = {place: WarehouseConfig(connection=f"wh-{place}", clock=slack, cap=setup.cap, correction_limit=limit) for place in PLACES}
     channels = {
         shop: ChannelConfig(
             incremental=shop == SHOPS[1],
             orders_mode=setup.orders,
-            places=PLACES,
+            places=setup.places(shop),
             buffer=Decimal(1),
-            sellers=dict.fromkeys(PLACES, (f"{shop}-0",)),
+            sellers=dict.fromkeys(setup.places(shop), (f"{shop}-0",)),
             lag_ms=LAG_MS,
             keep_ms=KEEP_MS,
             cap=1_000,

@@ -38,6 +38,7 @@ class Line:
     said: bool = False
     dropped: bool = False
     packed: bool = False
+    refused: bool = False
     cancels: list[tuple[int, int]] = field(default_factory=list)
     cancelled_ms: int | None = None
 
