@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -82,6 +83,11 @@ def agent(topic: str, config: SumConfig | None = None) -> TableAgent[SumRow]:
     )
 
 
+async def pass_on(lane: Lane[SumRow], record: Record) -> None:
+    """Tell, without a table."""
+    await lane.emit(Emit(topic=f"{record.topic}.told", key=record.key, value=Told(id=record.body.id)))
+
+
 async def call(lane: Lane[SumRow], record: Record) -> None:
     """Call somebody for 10 ms, or in vain for ever (keys `dead-...`), or without a deadline (`stuck-...`); save, then tell."""
     while lane.key.startswith("dead-"):
@@ -93,14 +99,29 @@ async def call(lane: Lane[SumRow], record: Record) -> None:
     await lane.emit(Emit(topic=f"{record.topic}.told", key=record.key, value=Told(id=record.body.id)))
 
 
-def lane_agent(topic: str) -> LaneAgent[SumRow]:
-    """The calling agent on `topic`; it tells to `<topic>.told`."""
+def lane_agent(topic: str, *, table: bool) -> LaneAgent[SumRow]:
+    """The calling agent on `topic`, or the one without a table; it tells to `<topic>.told`."""
     return LaneAgent(
-        name="calls", topic=topic, table="sums", row_type=SumRow, decode=Decoder(Counted), run=call, outputs=(f"{topic}.told",), limit=100
+        name="calls",
+        topic=topic,
+        table="sums" if table else None,
+        row_type=SumRow if table else None,
+        decode=Decoder(Counted),
+        run=call if table else pass_on,
+        outputs=(f"{topic}.told",),
+        limit=100,
     )
 
 
-def settings(environ: dict[str, str]) -> EngineSettings:
+def chosen_agent(environ: Mapping[str, str]) -> TableAgent[SumRow] | LaneAgent[SumRow]:
+    """The agent that `WORKER_KIND` names: `sums`, `lanes`, or `stateless` ones."""
+    topic, kind = environ["WORKER_TOPIC"], environ.get("WORKER_KIND", "sums")
+    if kind == "sums":
+        return agent(topic, msgspec.json.decode(environ.get("WORKER_CONFIG", "{}"), type=SumConfig))
+    return lane_agent(topic, table=kind == "lanes")
+
+
+def settings(environ: Mapping[str, str]) -> EngineSettings:
     """Settings of a worker of the tests: a short session, so that crashes are noticed quickly."""
     return EngineSettings(
         bootstrap=environ["WORKER_KAFKA"],
@@ -123,10 +144,8 @@ def _id_of(body: Counted | Tick | ConfigChanged, row: SumRow) -> str:
 
 if __name__ == "__main__":
     logging.basicConfig(level=os.environ.get("WORKER_LOG", "WARNING"), stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-    config = msgspec.json.decode(os.environ.get("WORKER_CONFIG", "{}"), type=SumConfig)
-    source = os.environ["WORKER_TOPIC"]
     run(
-        settings(dict(os.environ)),
-        [lane_agent(source) if os.environ.get("WORKER_KIND") == "lanes" else agent(source, config)],
+        settings(os.environ),
+        [chosen_agent(os.environ)],
         on_ready=lambda: print("READY", flush=True),  # noqa: T201  # the parent waits for it
     )
