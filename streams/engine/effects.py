@@ -26,7 +26,7 @@ KafkaHeaders = list[tuple[str, bytes]]
 KeyValue = tuple[bytes | None, bytes, KafkaHeaders]
 
 
-@lru_cache(1 << 18)
+@lru_cache(1 << 16)
 def partition_for(key: bytes, partitions: int) -> int:
     """Where every Kafka client puts this key (Java's default partitioner)."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions  # type: ignore[no-untyped-call]  # aiokafka is untyped here

@@ -202,7 +202,9 @@ class KeyLane:
                 wait.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(*waits)
-        return self.newer
+        arrived = self._arrival.is_set()
+        self._arrival.clear()  # who is told once and backs off again, must not be told at once for ever
+        return arrived
 
     def _stored_row(self) -> Any:  # noqa: ANN401  # the agent's row type, or None
         runner = self._runner

@@ -117,6 +117,23 @@ async def test_sleep_when_a_newer_record_arrives_then_true_at_once() -> None:
     assert told == [True]
 
 
+async def test_sleep_when_it_was_told_of_the_newer_record_already_then_it_waits_its_time() -> None:
+    told: list[bool] = []
+
+    async def run(lane: Lane[Row], record: Record) -> None:
+        if record.value == b"1":
+            told.extend([await lane.sleep(3600), await lane.sleep(0.01)])
+
+    lanes = Lanes(run)
+    one, two = batch(("a", b"1")), batch(("a", b"2"), first=1)
+    lanes.runner.take(one)
+    await asyncio.sleep(0)
+    lanes.runner.take(two)
+    await lanes.finished(one, two)
+
+    assert told == [True, False]
+
+
 async def test_sleep_when_the_time_is_over_then_false_and_others_had_the_slot() -> None:
     told: list[object] = []
 
