@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from models.topics import DEAD
+from streams.dead import VALUE_LIMIT_BYTES
 from tests.eventually import eventually
 from tests.faults.engine_fleet import Worker
 
@@ -167,6 +168,17 @@ async def test_what_nobody_understands_is_parked_as_it_came_and_the_rest_goes_on
     assert first["dead_offset"].isdigit()
     assert first["dead_partition"] in {b"0", b"1"}
     assert {dict(record.headers())["dead_error"] for record in bench.dead()} == {b"PoisonError", b"RefusedError"}
+    assert bench.rows()[b"sku-1"]["number"] == 7
+
+
+@pytest.mark.broker
+async def test_poison_as_large_as_kafka_takes_is_parked_cut_and_the_rest_goes_on(bench: Bench, finish: Callable[[], Any]) -> None:
+    bench.send(b"sku-1", b"x" * 990_000)
+    bench.see("sku-1", 7)
+
+    await finish()
+
+    assert [len(record.value()) for record in bench.dead()] == [VALUE_LIMIT_BYTES]
     assert bench.rows()[b"sku-1"]["number"] == 7
 
 
