@@ -74,9 +74,9 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def alone(say: Callable[[str], None]) -> Iterator[None]:
+def alone(say: Callable[[str], None], lock: Path = LOCK) -> Iterator[None]:
     """Only one bench measures on a machine at a time; others wait."""
-    handle = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,8 @@
 """The job J1 as data: webhooks of 1 kB, as the two systems send them, ready to be posted."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -47,7 +49,7 @@ def plain() -> list[bytes]:
     return [post("/hook", thetis_body(f"e-{number:08d}", number, -1)) for number in range(BODIES)]
 
 
-def filled(body: dict[str, object], part: dict[str, object], member: str, size: int) -> bytes:
+def filled(body: Mapping[str, object], part: dict[str, Any], member: str, size: int) -> bytes:
     """The body as JSON with `part[member]` (a part of it) so long that it has `size` bytes."""
     part[member] = "x" * max(0, size - len(msgspec.json.encode(body)))
     return msgspec.json.encode(body)

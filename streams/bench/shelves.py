@@ -29,10 +29,11 @@ READ_EACH = 4
 """One fact in so many is a reading."""
 SOLD_SHARE = 0.3
 MOVE_WIDTH_MS, ANSWER_MS = 7_000, 200
+APART_MS = 50_000
 
 
 class Shelves(msgspec.Struct):
-    """`rounds` facts of each of `skus` items, one per millisecond, ending now; `stock` is the truth, `told` without own sales."""
+    """`rounds` facts of each of `skus` items, ending now; `stock` is the truth, `told` the same without own sales."""
 
     skus: int
     rounds: int
@@ -44,10 +45,11 @@ class Shelves(msgspec.Struct):
         chance = random.Random(1)  # noqa: S311  # nothing secret
         order = [f"SKU-{number:07d}" for number in range(self.skus)]
         chance.shuffle(order)
-        now_ms = time.time_ns() // 1_000_000 - self.skus * self.rounds
+        step_ms = max(1, APART_MS // self.skus)
+        now_ms = time.time_ns() // 1_000_000 - step_ms * self.skus * self.rounds
         for turn in range(self.rounds):
             for number, sku in enumerate(order):
-                now_ms += 1
+                now_ms += step_ms
                 if turn == 0:
                     self.stock[sku] = self.told[sku] = Decimal(chance.randrange(20, 500))
                 is_reading = turn == 0 or (turn + number) % READ_EACH == 0

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from models.errors import ConfigError, StockwireError
 
 COMMANDS = {
+    "bench": "Measure it here, beside bare programs and others.",
     "broker": "Run a Kafka broker for this machine.",
     "check": "Show the configuration in force, and say what does not fit.",
     "dead": "What could not be used, and why.",

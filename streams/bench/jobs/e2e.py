@@ -58,7 +58,9 @@ def bars(found: Mapping[str, Figure]) -> list[Bar]:
     ours, bare = found[OURS], found[BARE]
     pairs = (("p50", ratio(ours.p50_ms, bare.p50_ms), P50_TIMES), ("p99", ratio(ours.p99_ms, bare.p99_ms), P99_TIMES))
     what = "times that of the bare pipeline"
-    return [Bar(job=JOB, what=f"{name}, {what}", value=value, wanted=most, at_least=False) for name, value, most in pairs if value is not None]
+    return [
+        Bar(job=JOB, what=f"{name}, {what}", value=value, wanted=most, at_least=False) for name, value, most in pairs if value is not None
+    ]
 
 
 async def _run(ground: Ground, peer: str, make: Callable[[Ground, Desk, AsyncExitStack], Awaitable[Chain]]) -> Figure:

@@ -2,11 +2,11 @@
 
 import time
 from contextlib import ExitStack
+from typing import Any
 
 from agents.stock.decide import decide
 from models.agent import Record, View
 from models.codec import encode
-from models.stock_row import StockRow
 from streams.bench import shelves
 from streams.bench.desk import PARTITIONS, Feed
 from streams.bench.figure import Bar, Figure, Result
@@ -52,7 +52,7 @@ def run(ground: Ground) -> Result:
 
 def rows_of(skus: int) -> list[Feed]:
     """The rows after a reading and two moves of each SKU, as the agent makes them: one warehouse, two channels."""
-    rows: dict[str, StockRow] = {}
+    rows: dict[str, Any] = {}
     for number, (sku, now_ms, fact) in enumerate(shelves.Shelves(skus, FACTS_PER_SKU).facts()):
         record = Record(
             topic="facts", partition=0, offset=number, sequence=number, time_ms=now_ms, key=sku, value=b"", headers={}, body=fact

@@ -1,4 +1,4 @@
-"""(c) Recovery: a process starts with an empty memory and a changelog of 200,000 rows; when can it decide?"""
+"""(c) Recovery: a process starts with an empty memory and a changelog of 200,000 rows, and decides as soon as it can."""
 
 from collections.abc import Callable
 

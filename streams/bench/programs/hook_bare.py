@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import uvloop
 from aiohttp import web
-from aiokafka import AIOKafkaProducer
 
 from streams.bench.hooks import Setup
+from streams.bench.programs import client
 
 BATCH_BYTES = 262_144
 
@@ -16,7 +17,7 @@ BATCH_BYTES = 262_144
 def main(setup: Setup) -> None:
     """Until SIGTERM."""
     uvloop.install()
-    producer = web.AppKey("producer", AIOKafkaProducer)
+    producer = web.AppKey[Any]("producer")
 
     async def hook(request: web.Request) -> web.Response:
         await request.app[producer].send_and_wait(setup.topic, await request.read())
@@ -26,7 +27,7 @@ def main(setup: Setup) -> None:
         return web.Response()
 
     async def life(app: web.Application) -> AsyncIterator[None]:
-        app[producer] = AIOKafkaProducer(bootstrap_servers=setup.bootstrap, acks="all", linger_ms=0, max_batch_size=BATCH_BYTES)
+        app[producer] = client.producer(setup.bootstrap, batch_bytes=BATCH_BYTES)
         await app[producer].start()
         yield
         await app[producer].stop()

@@ -4,13 +4,13 @@ import asyncio
 import sys
 import time
 from collections import deque
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import uvloop
-from aiokafka import AIOKafkaProducer
 
 from streams.bench.hooks import Setup
+from streams.bench.programs import client
 
 BATCH_BYTES = 262_144
 IN_FLIGHT = 2
@@ -49,7 +49,7 @@ class Hook(asyncio.Protocol):
         self._data = b""
 
 
-async def pump(producer: AIOKafkaProducer, setup: Setup, partition: int, waiting: Waiting, arrived: asyncio.Event) -> None:
+async def pump(producer: Any, setup: Setup, partition: int, waiting: Waiting, arrived: asyncio.Event) -> None:  # noqa: ANN401  # of `client`
     """Write what waits, batch by batch, and answer when it is acknowledged."""
     while True:
         await arrived.wait()
@@ -67,7 +67,7 @@ async def pump(producer: AIOKafkaProducer, setup: Setup, partition: int, waiting
 async def main(setup: Setup) -> None:
     """For ever."""
     waiting, arrived = Waiting(), asyncio.Event()
-    producer = AIOKafkaProducer(bootstrap_servers=setup.bootstrap, acks="all", linger_ms=0, max_batch_size=BATCH_BYTES)
+    producer = client.producer(setup.bootstrap, batch_bytes=BATCH_BYTES)
     await producer.start()
     await asyncio.get_running_loop().create_server(lambda: Hook(waiting, arrived), "127.0.0.1", setup.port)
     await asyncio.gather(*(pump(producer, setup, partition, waiting, arrived) for partition in range(IN_FLIGHT)))

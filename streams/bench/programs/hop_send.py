@@ -8,9 +8,10 @@ from typing import Any
 import aiohttp
 import msgspec
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from streams.bench.hops import Setup
+from streams.bench.programs import client
 
 FETCH_WAIT_MS = 100
 COMMIT_EVERY_S = 1.0
@@ -20,7 +21,7 @@ OUTCOME_LINGER_MS = 5
 class Sender:
     """Calls the target for each record; knows what is under way and what is done, per partition."""
 
-    def __init__(self, setup: Setup, producer: AIOKafkaProducer, http: aiohttp.ClientSession) -> None:
+    def __init__(self, setup: Setup, producer: Any, http: aiohttp.ClientSession) -> None:  # noqa: ANN401  # of `client`
         self._setup, self._producer, self._http = setup, producer, http
         self._latest: dict[bytes, asyncio.Task[None]] = {}
         self._under_way: dict[TopicPartition, set[int]] = {}
@@ -48,10 +49,8 @@ class Sender:
 
 async def main(setup: Setup) -> None:
     """For ever."""
-    consumer = AIOKafkaConsumer(
-        setup.source, bootstrap_servers=setup.bootstrap, group_id=setup.group, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=setup.bootstrap, acks="all", linger_ms=OUTCOME_LINGER_MS)
+    consumer = client.consumer(setup.bootstrap, setup.source, group=setup.group)
+    producer = client.producer(setup.bootstrap, linger_ms=OUTCOME_LINGER_MS)
     await consumer.start()
     await producer.start()
     committed_s = time.monotonic()

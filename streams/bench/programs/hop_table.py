@@ -6,9 +6,9 @@ import time
 
 import msgspec
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streams.bench.hops import Command, Event, Setup
+from streams.bench.programs import client
 
 FETCH_WAIT_MS = 200
 COMMIT_EVERY_S = 1.0
@@ -19,10 +19,8 @@ encode = msgspec.json.Encoder().encode
 
 async def main(setup: Setup) -> None:
     """For ever."""
-    consumer = AIOKafkaConsumer(
-        setup.source, bootstrap_servers=setup.bootstrap, group_id=setup.group, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=setup.bootstrap, acks="all", linger_ms=0)
+    consumer = client.consumer(setup.bootstrap, setup.source, group=setup.group)
+    producer = client.producer(setup.bootstrap)
     await consumer.start()
     await producer.start()
     sums, committed_s = dict[str, int](), time.monotonic()

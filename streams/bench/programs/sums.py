@@ -73,7 +73,8 @@ def main(setup: Setup) -> None:
         if setup.profile:
             profiler.start()
 
-    EngineApp.on_partitions_assigned.connect(on_assigned)
+    signal: Any = EngineApp.on_partitions_assigned  # its type asks for more than it gives
+    signal.connect(on_assigned)
     run(EngineSettings(bootstrap=setup.bootstrap, group=setup.group, partitions=PARTITIONS, epoch=EPOCH), [agent(setup)], on_ready=on_ready)
     if setup.profile:
         print(msgspec.json.encode(profiler.stop()).decode(), flush=True)  # noqa: T201  # read by the bench

@@ -8,11 +8,13 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.bench.programs import client
 from streams.bench.sums import Delta, Setup, Sum
 
 PARTITIONS = 4
@@ -30,19 +32,19 @@ encode = msgspec.json.Encoder().encode
 async def recover(setup: Setup) -> list[dict[bytes, int]]:
     """The sums per partition as the changelog has them."""
     tables: list[dict[bytes, int]] = [{} for _ in range(PARTITIONS)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=setup.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = client.consumer(setup.bootstrap)
     await consumer.start()
     places = [TopicPartition(setup.changelog, number) for number in range(PARTITIONS)]
     consumer.assign(places)
     ends = await consumer.end_offsets(places)
-    while any([await consumer.position(place) < ends[place] for place in places]):  # noqa: C419  # an asynchronous generator is none for any()
+    while any([await consumer.position(place) < ends[place] for place in places]):  # `any` takes no asynchronous generator
         for place, records in (await consumer.getmany(timeout_ms=FETCH_WAIT_MS)).items():
             tables[place.partition].update((record.key, int(record.value)) for record in records)
     await consumer.stop()
     return tables
 
 
-async def ship(producer: AIOKafkaProducer, topic: str, partition: int, rows: Iterable[KeyValue]) -> list[asyncio.Future[object]]:
+async def ship(producer: Any, topic: str, partition: int, rows: Iterable[KeyValue]) -> list[asyncio.Future[object]]:  # noqa: ANN401  # of `client`
     """Send in as few batches as they fit in; the futures are their acknowledgements."""
     sent, batch, now_ms = [], producer.create_batch(), time.time_ns() // 1_000_000
     for key, value in rows:
@@ -59,10 +61,8 @@ async def main(setup: Setup) -> None:
     started_s = time.time()
     tables = await recover(setup)
     print(msgspec.json.encode({"assigned_s": started_s, "ready_s": time.time()}).decode(), flush=True)  # noqa: T201  # read by the bench
-    consumer = AIOKafkaConsumer(
-        setup.source, bootstrap_servers=setup.bootstrap, group_id=setup.group, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    producer = AIOKafkaProducer(bootstrap_servers=setup.bootstrap, acks="all", linger_ms=0, max_batch_size=BATCH_BYTES)
+    consumer = client.consumer(setup.bootstrap, setup.source, group=setup.group)
+    producer = client.producer(setup.bootstrap, batch_bytes=BATCH_BYTES)
     await consumer.start()
     await producer.start()
     committed_s, finished = time.monotonic(), dict[TopicPartition, int]()
