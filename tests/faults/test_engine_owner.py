@@ -23,11 +23,12 @@ def _sums(books: Books) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.broker
+@pytest.mark.parametrize("kind", ["sums", "lanes"])
 async def test_row_written_behind_a_live_owner_then_it_restarts_and_counts_right(
-    kafka: str, fresh: Callable[[str], str], tmp_path: Path
+    kafka: str, fresh: Callable[[str], str], tmp_path: Path, kind: str
 ) -> None:
     books = Books(kafka, fresh("stale"), PARTITIONS)
-    fleet = Fleet(books.environ(), tmp_path)
+    fleet = Fleet(books.environ() | {"WORKER_KIND": kind}, tmp_path)
     try:
         fleet.add()
         await fleet.ready()
