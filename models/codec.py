@@ -29,22 +29,38 @@ def headers_of(message: Message) -> Headers:
     return headers
 
 
-class Decoder(Generic[T]):
-    """Decode one kind of value, or raise `PoisonError` with the place and cause in words.
+class ForeignDecoder(Generic[T]):
+    """Decode one kind of payload of another system, or raise `PoisonError` with the place and cause in words.
 
-    `unknown` counts the members that our types do not name (a newer writer, or a misspelt one) since it was last set to 0.
+    `expected` ends the sentence "not ...", for instance `what Thetis sends`.
     """
 
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type or a union of types
+    def __init__(self, kind: Any, expected: str) -> None:  # noqa: ANN401  # a type or a union of types
         self._decode = msgspec.json.Decoder(kind).decode
-        self.unknown = 0
+        self._expected = expected
 
     def __call__(self, value: bytes) -> T:
         """Decode `value`."""
         try:
             body: T = self._decode(value)
-            members = _members(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise PoisonError(f"not a value we know: {error}") from error
-        self.unknown += sum(name not in body.__struct_fields__ for name in members if name != "type")  # type: ignore[attr-defined]  # always a struct
+            raise PoisonError(f"not {self._expected}: {error}") from error
+        return body
+
+
+class Decoder(ForeignDecoder[T]):
+    """Decode one kind of value of our own topics, in the same way.
+
+    `unknown` counts the members that our types do not name (a newer writer, or a misspelt one) since it was last set to 0.
+    """
+
+    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type or a union of types
+        super().__init__(kind, "a value we know")
+        self.unknown = 0
+
+    def __call__(self, value: bytes) -> T:
+        """Decode `value`."""
+        body = super().__call__(value)
+        known = body.__struct_fields__  # type: ignore[attr-defined]  # always a struct
+        self.unknown += sum(name not in known for name in _members(value) if name != "type")
         return body

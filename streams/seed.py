@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from agents.poll.decide import first_cursor, key_of
 from models.topics import POLL
 from streams.by_hand import write
-from streams.cli.read import Filter, last
 from streams.kafka_client import confluent
+from streams.read import Filter, last
 from streams.settings import KafkaSettings
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from models.topics import DEAD
-from streams.cli import options, read
+from streams import read
+from streams.cli import options
 from streams.kafka_client import confluent
 from streams.settings import KafkaSettings
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.codec import encode
-from streams.cli.read import Filter, moment
+from streams.read import Filter, moment
 from streams.settings import KafkaSettings, load, load_kafka
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,11 +10,12 @@ import click
 from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from streams import read
 from streams import topics as declared
-from streams.cli import options, read
+from streams.cli import options
 from streams.cli.failed import FailedError
-from streams.cli.read import Filter
 from streams.kafka_client import confluent
+from streams.read import Filter
 from streams.settings import KafkaSettings, Settings
 
 

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
-from models.errors import PoisonError
+from models.codec import ForeignDecoder
 
-T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 THOUSANDTH = Decimal("0.001")
 DECIMALS_MAX = 3
@@ -75,24 +74,10 @@ class ShownPage(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
-class Decoder(Generic[T]):
-    """Decode one kind of payload; what does not fit raises `PoisonError` in words."""
-
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type expression
-        self._decode = msgspec.json.Decoder(kind).decode
-
-    def __call__(self, body: bytes) -> T:
-        """Decode `body`."""
-        try:
-            decoded: T = self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise PoisonError(f"not what a shop sends: {error}") from error
-        return decoded
-
-
-decode_received: Decoder[Received] = Decoder(Received)
-decode_row: Decoder[ShownRow] = Decoder(ShownRow)
-decode_page: Decoder[ShownPage] = Decoder(ShownPage)
+SENT = "what a shop sends"
+decode_received = ForeignDecoder[Received](Received, SENT)
+decode_row = ForeignDecoder[ShownRow](ShownRow, SENT)
+decode_page = ForeignDecoder[ShownPage](ShownPage, SENT)
 
 
 def rfc3339(ms: int) -> str:

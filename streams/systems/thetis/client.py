@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from models.codec import ForeignDecoder
 from models.errors import PoisonError, TransientError
 from streams.http import Answer, HttpClient
 from streams.systems.thetis import wire
@@ -90,7 +91,7 @@ class ThetisClient:
         return _expected(wire.decode_token, judged(answer, TOKEN_TABLE))
 
 
-def _expected(decode: wire.Decoder[T], answer: Answer) -> T:
+def _expected(decode: ForeignDecoder[T], answer: Answer) -> T:
     """The decoded body of a good answer; a maintenance page with status 200 is asked again."""
     try:
         return decode(answer.body)

@@ -1,13 +1,12 @@
 """Thetis' payloads, in Thetis' words: only the members we read, for others are added without notice."""
 
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
-from models.errors import PoisonError
+from models.codec import ForeignDecoder
 
-T = TypeVar("T")
 Id = int | str | None
 """Numbers in the API, digits or numbers in events: compared as text."""
 
@@ -74,30 +73,16 @@ class Notice(msgspec.Struct, frozen=True, rename="camel"):
     message_text: str = ""
 
 
-class Decoder(Generic[T]):
-    """Decode one kind of body; what does not fit raises `PoisonError` in words."""
-
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type expression
-        self._decode = msgspec.json.Decoder(kind).decode
-
-    def __call__(self, body: bytes) -> T:
-        """Decode `body`."""
-        try:
-            decoded: T = self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise PoisonError(f"not what Thetis sends: {error}") from error
-        return decoded
-
-
-decode_body: Decoder[Body] = Decoder(Body)
-decode_event: Decoder[Event] = Decoder(Event)
-decode_full_event: Decoder[FullEvent] = Decoder(FullEvent)
-decode_item: Decoder[TradeItem] = Decoder(TradeItem)
-decode_identified: Decoder[Identified] = Decoder(Identified)
-decode_rows: Decoder[list[msgspec.Raw]] = Decoder(list[msgspec.Raw])
-decode_ids: Decoder[list[Identified]] = Decoder(list[Identified])
-decode_token: Decoder[Token] = Decoder(Token)
-decode_notice: Decoder[Notice] = Decoder(Notice)
+SENT = "what Thetis sends"
+decode_body = ForeignDecoder[Body](Body, SENT)
+decode_event = ForeignDecoder[Event](Event, SENT)
+decode_full_event = ForeignDecoder[FullEvent](FullEvent, SENT)
+decode_item = ForeignDecoder[TradeItem](TradeItem, SENT)
+decode_identified = ForeignDecoder[Identified](Identified, SENT)
+decode_rows = ForeignDecoder[list[msgspec.Raw]](list[msgspec.Raw], SENT)
+decode_ids = ForeignDecoder[list[Identified]](list[Identified], SENT)
+decode_token = ForeignDecoder[Token](Token, SENT)
+decode_notice = ForeignDecoder[Notice](Notice, SENT)
 
 
 def text_of(identifier: object) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, Message, TopicPartition
 
-from streams.cli.failed import FailedError
+from models.errors import StockwireError
 from streams.topics import ASK_WITHIN_S, Client
 
 POLL_S = 0.5
@@ -42,7 +42,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def last(client: Client, topic: str, wanted: Filter, count: int) -> list[Message]:
-    """The newest `count` records that the filter takes, oldest first. Raises `FailedError` when there is no such topic."""
+    """The newest `count` records that the filter takes, oldest first. Raises `StockwireError` when there is no such topic."""
     with closing(_consumer(client)) as consumer:
         ends = _ends(consumer, topic)
         back = None if wanted.narrow or wanted.since_ms is not None else count
@@ -71,18 +71,18 @@ def follow(client: Client, topic: str, wanted: Filter) -> Iterator[Message]:
 
 
 def one(client: Client, topic: str, partition: int, offset: int) -> Message:
-    """The record at exactly this place. Raises `FailedError` when it is not there (any more)."""
+    """The record at exactly this place. Raises `StockwireError` when it is not there (any more)."""
     with closing(_consumer(client)) as consumer:
         low, high = _ends(consumer, topic).get(partition, (0, 0))
         if not low <= offset < high:
-            raise FailedError(
+            raise StockwireError(
                 f"{topic}-{partition} has no record {offset}: it holds {low} to {high - 1}" if high > low else f"{topic}: empty"
             )
         consumer.assign([TopicPartition(topic, partition, offset)])
         for record in _until_ends(consumer, {partition: offset + 1}):
             if record.offset() == offset:
                 return record
-    raise FailedError(f"{topic}-{partition} has no record {offset} any more")
+    raise StockwireError(f"{topic}-{partition} has no record {offset} any more")
 
 
 def plain(record: Message) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
     """First offset and the one after the last, per partition."""
     metadata = consumer.list_topics(timeout=ASK_WITHIN_S).topics.get(topic)
     if metadata is None:
-        raise FailedError(f"{topic}: no such topic; `stockwire topics ls` names them")
+        raise StockwireError(f"{topic}: no such topic; `stockwire topics ls` names them")
     return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=ASK_WITHIN_S) for part in metadata.partitions}
 
 
@@ -152,7 +152,7 @@ def _until_ends(consumer: Consumer, ends: dict[int, int]) -> Iterator[Message]:
     while open_parts:
         record = consumer.poll(ASK_WITHIN_S)
         if record is None:
-            raise FailedError(f"Kafka sent nothing for {ASK_WITHIN_S:.0f} s; is it running?")
+            raise StockwireError(f"Kafka sent nothing for {ASK_WITHIN_S:.0f} s; is it running?")
         part, offset = record.partition() or 0, record.offset() or 0
         if _usable(record) and part in open_parts and offset < ends[part]:
             yield record
@@ -166,7 +166,7 @@ def _usable(record: Message) -> bool:
         return True
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's own name for "nothing more yet"
         return False
-    raise FailedError(f"reading failed: {error.str()}")
+    raise StockwireError(f"reading failed: {error.str()}")
 
 
 def _moment(record: Message) -> tuple[int, int, int]:
