@@ -10,7 +10,7 @@ from decimal import Decimal
 from types import FunctionType
 from typing import Any, Final
 
-from agents.stock import ask, channel, decide, line, seller, warehouse
+from agents.stock import ask, audit, channel, decide, line, seller, warehouse
 from models.stock_row import Move
 
 
@@ -86,6 +86,14 @@ def _asks_nothing(draft: Any, name: str, place: Any) -> None:  # noqa: ANN401, A
     return None
 
 
+def _holds_nothing(draft: Any, name: str, channel: Any, amount: Decimal) -> Any:  # noqa: ANN401, ARG001
+    return channel.hold
+
+
+def _reads_anyhow(draft: Any, name: str, second_ms: int) -> bool:  # noqa: ANN401, ARG001
+    return True
+
+
 MUTANTS: Final = (
     Mutant("unclear positives", "an unclear move counts where it raises, too", warehouse.counts_in_low, _counts_any),
     Mutant("touching is later", "a move that touches the bracket is after it", warehouse.is_later, _touching_is_later),
@@ -98,6 +106,8 @@ MUTANTS: Final = (
     Mutant("covers not fixed", "a move covers lines that were sold after it", channel.covers_remembered, _covers_whatever),
     Mutant("no at guard", "a replayed record is a new one", decide.is_replayed, _no_guard),
     Mutant("own moves twice", "in seller mode a repeated own move is a new one", seller.is_heard, _never),
+    Mutant("no hold", "in seller mode a raise that a reading brings is nobody's cancellation", seller.held, _holds_nothing),
+    Mutant("audit without reading", "what was read before the second look is good enough", audit._is_read_after, _reads_anyhow),  # noqa: SLF001  # the rule has no other door
     Mutant("never ask", "doubts go away by themselves", ask.wanted, _asks_nothing),
 )
 HARMLESS: Final = Mutant(

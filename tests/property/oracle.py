@@ -14,14 +14,15 @@ class Oracle:
     """Compares a worker's row and its numbers with the truth.
 
     `positions` tells at which position of its place each reading's figure was taken, `adopted` the same of the reading
-    that stands in the row.
+    that stands in the row. `read`: every place was read before anything happened.
     """
 
-    def __init__(self, truth: Truth, worker: Worker, *, orders: bool, promises: bool = True) -> None:
+    def __init__(self, truth: Truth, worker: Worker, *, orders: bool, promises: bool = True, read: bool = True) -> None:
         self.truth = truth
         self.worker = worker
         self.orders = orders
         self.promises = promises
+        self.read = read
         self.positions: dict[StockCounted, int] = {}
         self.adopted: dict[str, int] = {}
 
@@ -33,10 +34,10 @@ class Oracle:
             self.adopted[fact.place] = self.positions[fact]
 
     def deliver(self, level: Level) -> None:
-        """A number reaches its shop."""
+        """A number is on its way to its shop."""
         shop = self.truth.shops[level.connection]
         _holds((level.total is not None) == shop.incremental, "S2", f"{shop.name} is told in the wrong form: {level}")
-        shop.take(level.sequence, level.level if level.total is None else level.total)
+        shop.coming.append((level.sequence, level.level if level.total is None else level.total))
 
     def look(self) -> None:
         """After every step: S3, S4, S5."""
@@ -53,16 +54,29 @@ class Oracle:
             low, high = value(self._row().wh[name])
             _holds(low == high == place.available, "S1", f"{name} is {low}..{high}, truly {place.available}: {self._row().wh[name]}")
         for shop in self.truth.shops.values():
+            shop.arrive()
             limit = self.limit(shop)
             _holds(shop.shown == limit, "S2", f"{shop.name} shows {shop.shown}, right is {limit}: {self._row()}")
 
-    def after_audit(self) -> None:
+    def after_audit(self, *, quiet: bool) -> None:
         """An audit that ended while all was quiet has put its shop right."""
         for name in self.worker.corrected:
+            self._is_read_for_audit(name)
             shop = self.truth.shops[name]
+            shop.arrive()
             known = all(value(self._row().wh[place])[0] == self.truth.places[place].available for place in self._places(shop))
-            right = shop.shown == self.limit(shop) or shop.unreserved > 0 or not known
+            right = shop.shown == self.limit(shop) or shop.unreserved > 0 or not (quiet and known)
             _holds(right, "audit", f"{name} is corrected to {shop.shown}, right is {self.limit(shop)}: {self._row()}")
+
+    def _is_read_for_audit(self, name: str) -> None:
+        """A correction rests on readings asked for after the second look."""
+        look = self.worker.log[-2].row.ch[name].look
+        second_ms = None if look is None else look.second_ms
+        _holds(second_ms is not None, "audit", f"{name} is corrected without a second look: {self._row()}")
+        for place in self._places(self.truth.shops[name]):
+            missing = self.truth.places[place].moves[self.adopted[place] :]
+            old = [move for move in missing if second_ms is not None and move.at_ms < second_ms - self.truth.clock.staleness_ms]
+            _holds(not old, "audit", f"{name} is corrected without a reading of {place} after the second look: {self._row()}")
 
     def limit(self, shop: Shop) -> Decimal:
         """What the shop may show right now."""
@@ -101,7 +115,16 @@ class Oracle:
             for move in self.truth.places[name].moves
             if not move.handed and not _is_own(move, shop)
         )
-        return foreign + sum(_cancelled(line) for line in shop.lines)
+        return foreign + sum(self._cancelled(line) for line in shop.lines)
+
+    def _cancelled(self, line: Line) -> int:
+        """What the shop took back of a reserved line without our having its move; before that, the order is just smaller.
+
+        Stricter than the promise where a reading is never a place's first: as the raise that it brings waits, only what
+        the warehouse itself has not freed is ahead of it.
+        """
+        freed = line.freed if self.read else line.freed_known
+        return max(0, line.reserved - line.live - freed) if line.reserved is not None else 0
 
     def _places(self, shop: Shop) -> tuple[str, ...]:
         return self.worker.config.channels[shop.name].places
@@ -159,11 +182,6 @@ def value(place: Place) -> tuple[Decimal, Decimal]:
 
 def _is_own(move: Move, shop: Shop) -> bool:
     return move.line is not None and move.line.channel == shop.name
-
-
-def _cancelled(line: Line) -> int:
-    """What the shop took back of a reserved line without our having its move; before that, the order is just smaller."""
-    return line.reserved - line.live - line.freed_known if line.reserved is not None else 0
 
 
 def _holds(holds: bool, rule: str, text: str) -> None:  # noqa: FBT001  # the claim itself

@@ -69,7 +69,7 @@ class Play:
         self.interval = interval
         self.truth = Truth(self.clock, (Shop(SHOPS[0], incremental=False), Shop(SHOPS[1], incremental=True)))
         self.worker = Worker(decide, _config(setup, self.clock))
-        self.oracle = Oracle(self.truth, self.worker, orders=setup.orders, promises=not setup.audited)
+        self.oracle = Oracle(self.truth, self.worker, orders=setup.orders, promises=not setup.audited, read=not setup.unread)
         self.waiting: list[Move] = []
         self.kept: list[Move] = []
         self.handed_readings: list[StockCounted] = []
@@ -237,8 +237,9 @@ class Play:
             self._reconfigure(shop, sellers=dict.fromkeys(self.setup.places(shop), (f"{shop}-0", f"{shop}-1")))
 
     def on_told(self, shop: int) -> None:
-        """The sender says that a shop has taken its number."""
+        """A shop takes its number, and the sender says so."""
         name = SHOPS[shop % 2]
+        self.truth.shops[name].arrive()
         level = self.worker.said.get(name)
         if level is not None:
             value = level.level if level.total is None else level.total
@@ -260,11 +261,16 @@ class Play:
 
     def on_crash(self, back: int, more: int) -> None:
         """The worker dies and goes on from an older row and a still older offset."""
-        before = {name: (shop.sequence, shop.told) for name, shop in self.truth.shops.items()}
+        before = self._arrived()
         self._take(self.worker.crash(back, more))
-        after = {name: (shop.sequence, shop.told) for name, shop in self.truth.shops.items()}
+        after = self._arrived()
         if before != after:
             raise ViolationError(f"S6: the shops took {after} after the crash, had {before}")
+
+    def _arrived(self) -> dict[str, tuple[int, Decimal]]:
+        for shop in self.truth.shops.values():
+            shop.arrive()
+        return {name: (shop.sequence, shop.told) for name, shop in self.truth.shops.items()}
 
     # the end
 
@@ -489,8 +495,8 @@ class Play:
 
     def _look(self) -> None:
         self.oracle.look()
-        if not self.waiting and not self.truth.readings and not any(self._surplus(line) for line in self.truth.lines):
-            self.oracle.after_audit()
+        quiet = not self.waiting and not self.truth.readings and not any(self._surplus(line) for line in self.truth.lines)
+        self.oracle.after_audit(quiet=quiet)
 
 
 def _config(setup: Setup, clock: Clock) -> StockConfig:

@@ -97,7 +97,10 @@ class Place:
 
 @dataclass(eq=False)
 class Shop:
-    """A channel: what it was told last, and what it counts itself. `edits` is what a person typed in by hand."""
+    """A channel: what it was told last, and what it counts itself. `edits` is what a person typed in by hand.
+
+    `coming` are the numbers (with their sequences) on their way to it, in the order of saying.
+    """
 
     name: str
     incremental: bool
@@ -105,6 +108,7 @@ class Shop:
     sequence: int = -1
     told: Decimal = Decimal(0)
     edits: int = 0
+    coming: list[tuple[int, Decimal]] = field(default_factory=list)
 
     @property
     def sold(self) -> int:
@@ -121,10 +125,12 @@ class Shop:
         """The number on its pages."""
         return self.told - self.sold + self.edits if self.incremental else self.told
 
-    def take(self, sequence: int, value: Decimal) -> None:
-        """Take a number that it is told: strictly older ones are dropped, equal ones taken again."""
-        if sequence >= self.sequence:
-            self.sequence, self.told = sequence, value
+    def arrive(self) -> None:
+        """All that is on its way arrives: strictly older numbers are dropped, equal ones taken again."""
+        for sequence, value in self.coming:
+            if sequence >= self.sequence:
+                self.sequence, self.told = sequence, value
+        self.coming.clear()
 
 
 @dataclass(frozen=True)
