@@ -1,6 +1,6 @@
 """JSON as it stands in Kafka: exact decimals, a `type` per message, unknown members ignored and counted."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -49,18 +49,31 @@ class ForeignDecoder(Generic[T]):
 
 
 class Decoder(ForeignDecoder[T]):
-    """Decode one kind of value of our own topics, in the same way.
+    """Decode one kind of value of our own topics (a `Message` or a union of them), in the same way.
 
     `unknown` counts the members that our types do not name (a newer writer, or a misspelt one) since it was last set to 0.
     """
 
     def __init__(self, kind: Any) -> None:  # noqa: ANN401  # a type or a union of types
         super().__init__(kind, "a value we know")
+        self._kinds = {one.__name__: one for one in get_args(kind) or (kind,)}
         self.unknown = 0
 
     def __call__(self, value: bytes) -> T:
-        """Decode `value`."""
-        body = super().__call__(value)
-        known = body.__struct_fields__  # type: ignore[attr-defined]  # always a struct
-        self.unknown += sum(name not in known for name in _members(value) if name != "type")
+        """Decode `value`. What has only members that we know, which is nearly all, is decoded once."""
+        try:
+            body: T = self._decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return super().__call__(self._without_unknown(value))
         return body
+
+    def _without_unknown(self, value: bytes) -> bytes:
+        """The value without the members that its type does not name; a value of no type of ours stays as it is."""
+        try:
+            members = _members(value)
+            kind = self._kinds[msgspec.json.decode(members["type"], type=str)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+            return value
+        known = {name: raw for name, raw in members.items() if name == "type" or name in kind.__struct_encode_fields__}
+        self.unknown += len(members) - len(known)
+        return encode(known) if len(known) < len(members) else value

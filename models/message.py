@@ -5,17 +5,20 @@ from typing import Any
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, kw_only=True):
-    """One JSON object; the member `type` holds the class name, so it is part of the published interface."""
+class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
+    """One JSON object; the member `type` holds the class name, so it is part of the published interface.
+
+    Unknown members are forbidden only so that `models.codec.Decoder` hears of them: it counts and drops them.
+    """
 
 
-class Tick(Message, frozen=True):
+class Tick(Message, frozen=True, forbid_unknown_fields=False):
     """The engine's timer: some rows of this partition were due at `now_ms` (our clock, Unix milliseconds)."""
 
     now_ms: int
 
 
-class ConfigChanged(Message, frozen=True):
+class ConfigChanged(Message, frozen=True, forbid_unknown_fields=False):
     """The configuration of a table agent from this record on, for this partition.
 
     `digest` identifies it; `config` is the agent's own configuration struct as JSON.
@@ -25,7 +28,7 @@ class ConfigChanged(Message, frozen=True):
     config: msgspec.Raw
 
 
-class ConfigRow(Message, frozen=True):
+class ConfigRow(Message, frozen=True, forbid_unknown_fields=False):
     """The row `@config` of a partition.
 
     `said_up_to` is the last key to which the change has been said; None when all rows know it.

@@ -3,7 +3,7 @@
 from models.message import Message
 
 
-class Exchange(Message, frozen=True):
+class Exchange(Message, frozen=True, forbid_unknown_fields=False):
     """The last HTTP exchange, redacted: no secret, bodies cut to 2,000 characters. `status` None: no answer."""
 
     method: str

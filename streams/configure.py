@@ -20,7 +20,6 @@ def engine_settings(settings: Settings, role: FaustRole) -> EngineSettings:
         group=group(role),
         partitions=kafka.partitions,
         epoch=kafka.epoch,
-        embedded=kafka.embedded,
         session_timeout_s=kafka.session_s,
         heartbeat_s=kafka.session_s / 10,
         produce_timeout_s=kafka.session_s * 2 / 3,

@@ -13,7 +13,7 @@ from streams.secret import Secret
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One worker process. `group` is the consumer group and Faust's application id, e.g. `stockwire.worker`.
 
-    `epoch` goes up when topics are made anew, so that sequences keep growing. `embedded`: librdkafka's mock cluster.
+    `epoch` goes up when topics are made anew, so that sequences keep growing.
     `security` holds `security_protocol`, `sasl_mechanism`, `sasl_username`, `sasl_password`, `ssl_cafile`,
     `ssl_certfile`, `ssl_keyfile`, as far as they are needed. `web_port` None: no health and metrics server.
     """
@@ -23,7 +23,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     epoch: int = 0
     security: Mapping[str, str | Secret] = {}
-    embedded: bool = False
     web_port: int | None = None
     web_host: str = "0.0.0.0"  # noqa: S104  # probes come from outside the pod
     session_timeout_s: float = 30.0
