@@ -94,6 +94,10 @@ def _reads_anyhow(draft: Any, name: str, second_ms: int) -> bool:  # noqa: ANN40
     return True
 
 
+def _acknowledged(channel: Any, config: Any) -> bool:  # noqa: ANN401, ARG001
+    return True
+
+
 MUTANTS: Final = (
     Mutant("unclear positives", "an unclear move counts where it raises, too", warehouse.counts_in_low, _counts_any),
     Mutant("touching is later", "a move that touches the bracket is after it", warehouse.is_later, _touching_is_later),
@@ -108,6 +112,7 @@ MUTANTS: Final = (
     Mutant("own moves twice", "in seller mode a repeated own move is a new one", seller.is_heard, _never),
     Mutant("no hold", "in seller mode a raise that a reading brings is nobody's cancellation", seller.held, _holds_nothing),
     Mutant("audit without reading", "what was read before the second look is good enough", audit._is_read_after, _reads_anyhow),  # noqa: SLF001  # the rule has no other door
+    Mutant("audit untaken", "the shop has every number that it was told", audit._is_acknowledged, _acknowledged),  # noqa: SLF001  # as above
     Mutant("never ask", "doubts go away by themselves", ask.wanted, _asks_nothing),
 )
 HARMLESS: Final = Mutant(
