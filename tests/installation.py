@@ -72,8 +72,9 @@ async def differences(world: World, skus: Iterable[str] | None = None) -> dict[s
             if (wanted is None or sku in wanted) and all(sku in stock[warehouse] for warehouse in shop.warehouses):
                 level = sum((Decimal(stock[warehouse][sku]) for warehouse in shop.warehouses), start=Decimal(0)) - world.buffer
                 due = level if shop.mode == "incremental" else max(Decimal(0), level)
-                if shows.get(sku) != due:
-                    found[f"{name}/{sku}"] = f"shows {shows.get(sku)}, should show {due}"
+                nothing = Decimal(0) if shop.mode == "incremental" else None  # a shop that adds has heard nothing as long as it is 0
+                if shows.get(sku, nothing) != due:
+                    found[f"{name}/{sku}"] = f"shows {shows.get(sku, nothing)}, should show {due}"
     return found
 
 

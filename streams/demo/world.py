@@ -99,6 +99,7 @@ class World:
         warehouses: Mapping[str, Mapping[str, Any]] = ONE_WAREHOUSE,
         buffer: int = 1,
         sweep_every_s: float = 600.0,
+        shown_every_s: float = 2.0,
         lag_s: float = 2.0,
     ) -> None:
         self.bootstrap = bootstrap
@@ -108,6 +109,7 @@ class World:
         self.warehouses = dict(warehouses)
         self.buffer = buffer
         self.sweep_every_s = sweep_every_s
+        self.shown_every_s = shown_every_s
         self.lag_s = lag_s
         self.config = folder / "stockwire.toml"
         self.roles: dict[str, Child] = {}
@@ -237,7 +239,7 @@ webhook_secret = {{env = "DEMO_SHOP"}}
 mode = "{shop.mode}"
 sellers = {{{sellers}}}
 lag_s = {self.lag_s}
-shown_every_s = 2.0
+shown_every_s = {self.shown_every_s}
 {shop.keys}
 
 [[stock]]

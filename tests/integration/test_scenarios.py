@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -219,6 +220,32 @@ async def test_two_warehouses_and_three_shops_in_chaos_then_all_numbers_agree(wo
     skus = [await _shelved(world, f"town-{number}", 20, 20) for number in range(4)]
     await _traffic(world, skus, BOTH, seconds=8, seed=18)
     await until_agreed(world, skus)
+
+
+@pytest.mark.req("X-10")
+async def test_ten_times_the_items_then_as_many_calls(world: World) -> None:
+    found = []
+    for count in (20, 200):
+        items = [{"sku": new_sku("many"), "available": 3} for _ in range(count)]
+        for warehouse in BOTH:
+            await world.remote(warehouse).post("/admin/items", {"items": items, "announce": False})
+        await world.reconcile()
+        await until_agreed(world)
+        found.append(await _calls_of_a_quiet_time(world))
+    assert set(found[0]) | set(found[1]) <= {"GET /globalTradeItems", "GET /stock", "POST /oauth2/token"}
+    assert found[0]["GET /globalTradeItems"] == found[1]["GET /globalTradeItems"] == len(world.warehouses)
+    assert abs(found[0]["GET /stock"] - found[1]["GET /stock"]) <= 3  # one per shop whose lists are read
+
+
+async def _calls_of_a_quiet_time(world: World) -> Counter[str]:
+    """With one full reading in it."""
+    systems = (*world.warehouses, *world.shops)
+    for name in systems:
+        await world.remote(name).delete("/admin/calls")
+    await world.reconcile()
+    await asyncio.sleep(6)
+    made = [call for name in systems for call in await calls(world, name)]
+    return Counter(call["endpoint"] for call in made)
 
 
 async def _traffic(world: World, skus: list[str], warehouses: tuple[str, ...], *, seconds: float, seed: int) -> None:
