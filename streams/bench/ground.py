@@ -20,7 +20,7 @@ LOCK = Path(tempfile.gettempdir()) / "stockwire-bench.lock"
 class Peers(msgspec.Struct, frozen=True):
     """Where the programs of others are; None: not here, and so not measured.
 
-    `programs` holds `bento/*.yaml` and `py/*.py`, `bin` the executables `bento` and `j1franz`, `jars` the folders `cls`
+    `programs` holds `bento/*.yaml` and `py/*.py`, `bin` the executables `bento`, `j1franz` (each if it is there), `jars` the folders `cls`
     and `lib` of the Kafka Streams program, `python` is an interpreter that has quixstreams.
     """
 

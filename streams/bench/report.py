@@ -7,7 +7,7 @@ from rich.table import Table
 
 from streams.bench.figure import Bar, Figure, Result, rounded
 
-COLUMNS = {"rate": "per second", "cpu_ms_per_1000": "CPU ms per 1000", "p50_ms": "p50 ms", "p99_ms": "p99 ms", "rss_mb": "RSS MB"}
+COLUMNS = {"rate": "per\nsecond", "cpu_ms_per_1000": "CPU ms\nper 1000", "p50_ms": "p50\nms", "p99_ms": "p99\nms", "rss_mb": "RSS\nMB"}
 
 
 def show(result: Result, console: Console) -> None:
@@ -24,15 +24,21 @@ def show(result: Result, console: Console) -> None:
 
 
 def table(job: str, figures: Iterable[Figure]) -> Table:
-    """The figures of one job; a column that nobody uses is left out, and what only some have stands in the last one."""
+    """The figures of one job: what all share stands in the title, what nobody has is left out, what only some have comes last."""
     shown = list(figures)
+    names = {"subject": [figure.subject for figure in shown], "who": [figure.peer for figure in shown]}
+    shared = [values[0] for values in names.values() if len(set(values)) == 1]
+    heads = [name for name, values in names.items() if len(set(values)) > 1]
     used = {name: title for name, title in COLUMNS.items() if any(getattr(figure, name) is not None for figure in shown)}
-    made = Table("subject", "who", *used.values(), "more", title=job, title_justify="left", title_style="bold")
-    for column in made.columns[2:-1]:
-        column.justify = "right"
-    for figure in shown:
+    made = Table(title=": ".join([job, *shared]), title_justify="left", title_style="bold")
+    for head in heads:
+        made.add_column(head, no_wrap=True)
+    for title in used.values():
+        made.add_column(title, justify="right", no_wrap=True)
+    made.add_column("more", no_wrap=True)
+    for place, figure in enumerate(shown):
         more = "\n".join(f"{name.replace('_', ' ')} {text(value)}" for name, value in figure.extra.items())
-        made.add_row(figure.subject, figure.peer, *(text(getattr(figure, name)) for name in used), more)
+        made.add_row(*(names[head][place] for head in heads), *(text(getattr(figure, name)) for name in used), more)
     return made
 
 

@@ -16,8 +16,8 @@ from streams.bench.subject import RunFailedError, Subject
 from streams.demo.world import free_port
 
 JOB, SUBJECT = "receiver", "webhook 1 kB, 64 connections"
-THETIS, SHOP, BARE, LIMIT = "stockwire, secret in path", "stockwire, HMAC signature", "bare aiohttp + aiokafka", "bare protocol, no checks"
-BENTO, GO = "Bento", "Go net/http + franz-go"
+THETIS, SHOP, BARE, LIMIT = "stockwire, secret", "stockwire, HMAC", "aiohttp + aiokafka", "bare protocol"
+BENTO, GO = "Bento", "Go + franz-go"
 CONNECTIONS, SECONDS, WARM_S, GRACE_S = 64, 8.0, 2.0, 20.0
 NOWHERE = "http://127.0.0.1:9"
 BETTER = 1.5
@@ -34,9 +34,10 @@ def run(ground: Ground) -> Result:
         BARE: lambda: _other(ground, BARE, _program(ground, "hook_bare")),
         LIMIT: lambda: _other(ground, LIMIT, _program(ground, "hook_limit")),
     }
-    if ground.peers.bin:
+    executables = ground.peers.bin
+    if executables and (executables / "j1franz").exists():
         peers[GO] = lambda: _other(ground, GO, _go(ground))
-    if ground.peers.bin and ground.peers.programs:
+    if executables and (executables / "bento").exists() and ground.peers.programs:
         peers[BENTO] = lambda: _other(ground, BENTO, _bento(ground))
     found = ground.alternately(peers)
     return Result(list(found.values()), bars(found), [], [name for name in peers if name not in found])
