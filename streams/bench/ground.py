@@ -33,7 +33,7 @@ class Peers(msgspec.Struct, frozen=True):
 def peers_of(environ: Mapping[str, str]) -> Peers:
     """From `BENCH_PEERS`, `BENCH_BIN`, `BENCH_JARS`, `BENCH_PYTHON`."""
     given = [environ.get(name) for name in ("BENCH_PEERS", "BENCH_BIN", "BENCH_JARS", "BENCH_PYTHON")]
-    return Peers(*(Path(path).resolve() if path else None for path in given))
+    return Peers(*(Path(path).absolute() if path else None for path in given))
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

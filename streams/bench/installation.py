@@ -1,5 +1,6 @@
 """A whole installation as a user would configure it: a Thetis warehouse and two shops, each role a process of its own."""
 
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -96,8 +97,8 @@ def wait_ready(port: int, subject: Subject) -> None:
 
 
 def wait_listening(port: int, subject: Subject) -> None:
-    """Return when anything is answered. Raises `RunFailedError`."""
-    _wait(lambda: _status(port) != 0, subject)
+    """Return when connections are taken; a request could already count as input. Raises `RunFailedError`."""
+    _wait(lambda: _listens(port), subject)
 
 
 def _wait(reached: Callable[[], bool], subject: Subject) -> None:
@@ -107,6 +108,14 @@ def _wait(reached: Callable[[], bool], subject: Subject) -> None:
         if time.monotonic() > end:
             raise RunFailedError(f"{subject.name} was not ready within {READY_WITHIN_S:.0f} s: {subject.words()[-1500:]}")
         time.sleep(LOOK_EVERY_S)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def _status(port: int) -> int:

@@ -31,7 +31,8 @@ def command(jobs: tuple[str, ...], runs: int, *, quick: bool, profile: bool, jso
     all processes of a subject. Ratios say something on any machine, rates only on a quiet one. With programs of others:
     BENCH_PEERS (their folder), BENCH_BIN (Bento, Go), BENCH_JARS (Kafka Streams), BENCH_PYTHON (with quixstreams).
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # ends running event loops in order
     uncounted: list[str] = []
     console, progress = Console(highlight=False), Console(stderr=True, highlight=False, style="dim")
     with alone(progress.print), tempfile.TemporaryDirectory(prefix="stockwire-bench-") as name, RealBroker(Path(name) / "kafka") as broker:

@@ -87,7 +87,7 @@ def test_lock_when_taken_then_says_so_and_waits(tmp_path: Path) -> None:
 
 def test_peers_when_not_named_then_not_measured(tmp_path: Path) -> None:
     assert peers_of({}) == Peers()
-    assert peers_of({"BENCH_BIN": str(tmp_path), "BENCH_JARS": ""}) == Peers(bin=tmp_path.resolve())
+    assert peers_of({"BENCH_BIN": str(tmp_path), "BENCH_JARS": ""}) == Peers(bin=tmp_path)
 
 
 @pytest.mark.parametrize(("moment", "expected"), [(0.0, 1.0), (10.0, 1.0), (15.0, 1.5), (20.0, 2.0), (25.0, 4.0), (99.0, 6.0)])
