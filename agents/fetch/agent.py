@@ -47,7 +47,8 @@ def fetch_agent(
 
 def received(connection: str, element: Element) -> Emit:
     """The element on its way to be translated."""
-    return Emit(rank=Rank.FACT, topic=topics.inbound(connection), key=element.key, value=element.value, headers=element.inbound.headers())
+    headers = {"connection": connection.encode(), **element.inbound.headers()}
+    return Emit(rank=Rank.FACT, topic=topics.inbound(connection), key=element.key, value=element.value, headers=headers)
 
 
 class _Pause(msgspec.Struct, frozen=True):
