@@ -36,7 +36,7 @@ MOVES = 3_000
 STEP_MS = 20
 CHUNK = 50
 BUFFER = 3
-KILL_AFTER = (400, 1_000, 1_600, 2_200, 2_900)
+KILL_AFTER = (400, 1_200, 2_000, 2_900)
 """Facts written."""
 
 decode_row = msgspec.json.Decoder(StockRow).decode

@@ -1,17 +1,20 @@
 """Two warehouses and three shops over all roles as real processes: whatever arrives how often and in whatever order, the numbers meet."""
 
 import asyncio
+import os
 import random
+from asyncio.subprocess import PIPE, STDOUT
 from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from models.topics import FACT_STOCK, inbound, level
 from streams.broker import RealBroker
-from streams.demo.world import Shop, World
+from streams.demo.world import SECRETS, Shop, World, stockwire
 from tests.eventually import eventually
 from tests.installation import (
     calls,
@@ -63,6 +66,20 @@ async def _shelved(world: World, name: str, north: str | int, south: str | int =
     total = Decimal(north) + Decimal(south)
     await until_shown(world, sku, web=str(total), outlet=str(total), market=str(total))
     return sku
+
+
+@pytest.mark.req("T-01")
+async def test_check_names_the_seller_that_the_warehouse_does_not_list(world: World, tmp_path: Path) -> None:
+    wrong = tmp_path / "stockwire.toml"
+    ours = f'north = ["{world.seller("web")}"]'
+    wrong.write_text(world.config.read_text(encoding="utf-8").replace(ours, 'north = ["1"]'), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *stockwire("check", "--config", str(wrong)), env={**os.environ, **SECRETS}, stdout=PIPE, stderr=STDOUT
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 1
+    assert "connections.web.sellers.north: '1' is no sales channel there" in " ".join(printed.decode().split())
+    assert "ok" in await world.command("check")
 
 
 @pytest.mark.req("T-35", "T-36", "T-37")
@@ -211,14 +228,14 @@ async def test_number_changed_by_hand_is_put_right(world: World) -> None:
 @pytest.mark.req("T-35", "T-36", "T-37", "T-38", "T-39", "T-40", "X-07")
 async def test_one_area_two_shops_selling_and_webhooks_in_chaos_then_all_numbers_agree(world: World) -> None:
     skus = [await _shelved(world, f"area-{number}", 30) for number in range(4)]
-    await _traffic(world, skus, ("north",), seconds=8, seed=4)
+    await _traffic(world, skus, ("north",), seconds=6, seed=4)
     await until_agreed(world, skus)
 
 
 @pytest.mark.req("X-18", "T-01", "T-40")
 async def test_two_warehouses_and_three_shops_in_chaos_then_all_numbers_agree(world: World) -> None:
     skus = [await _shelved(world, f"town-{number}", 20, 20) for number in range(4)]
-    await _traffic(world, skus, BOTH, seconds=8, seed=18)
+    await _traffic(world, skus, BOTH, seconds=6, seed=18)
     await until_agreed(world, skus)
 
 
