@@ -22,8 +22,8 @@ SHOPS = {"web": Shop(mode="incremental"), "outlet": Shop(mode="absolute")}
 Kafka = Literal["embedded", "real"]
 
 
-def play(kafka: Kafka = "embedded", *, json: bool = False) -> bool:
-    """Play the scene; True when all numbers agree at its end. Ctrl-C ends it early, and everything it started."""
+def play(kafka: Kafka = "embedded", *, json: bool = False) -> bool | None:
+    """Play the scene: whether all numbers agree at its end. None: Ctrl-C ended it early, and everything it started."""
     folder = Path(tempfile.mkdtemp(prefix="stockwire-demo-"))
     with (folder / "demo.log").open("w", encoding="utf-8") as log, _broker(kafka, folder) as bootstrap:
         logs.configure(json=True, stream=log)
@@ -32,7 +32,7 @@ def play(kafka: Kafka = "embedded", *, json: bool = False) -> bool:
         Console(stderr=True).print(f"The logs of all processes are kept in {folder}")
     else:
         shutil.rmtree(folder)
-    return bool(result)
+    return result
 
 
 @contextmanager
