@@ -25,7 +25,7 @@ from streams.demo.world import free_port
 from streams.systems import discover
 
 JOB, SUBJECT = "e2e", "webhook to call, 50/s"
-OURS, BARE = "stockwire", "bare pipeline of two hops"
+OURS, BARE = "stockwire", "bare, two hops"
 PER_S, EVENTS, WARM_EVENTS = 50, 1_000, 150
 P50_TIMES, P99_TIMES = 2.0, 2.5
 ARRIVED_WITHIN_S, FILLED_WITHIN_S, CALM_S = 15.0, 60.0, 5.0
