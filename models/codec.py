@@ -1,5 +1,6 @@
 """JSON as it stands in Kafka: exact decimals, a `type` per message, unknown members ignored and counted."""
 
+from functools import lru_cache
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -21,12 +22,19 @@ def encode(value: Any) -> bytes:  # noqa: ANN401  # any struct, list or dict
 
 def headers_of(message: Message) -> Headers:
     """The headers by which any Kafka viewer can filter: type, connection, sku, item, order as far as the message has them."""
-    headers = {"type": type(message).__name__.encode()}
-    for name in _NAMED:
-        value = getattr(message, name, None)
-        if isinstance(value, str):
+    kind, names = _shown(type(message))
+    headers = {"type": kind}
+    for name in names:
+        value = getattr(message, name)
+        if value is not None:
             headers[name] = value.encode()
     return headers
+
+
+@lru_cache(None)
+def _shown(kind: type[Message]) -> tuple[bytes, tuple[str, ...]]:
+    """The name of a type, and which of its members are shown in headers."""
+    return kind.__name__.encode(), tuple(name for name in _NAMED if name in kind.__struct_fields__)
 
 
 class ForeignDecoder(Generic[T]):

@@ -62,8 +62,13 @@ class Doors:
 
     def budget(self, connection: Connection) -> Budget:
         """What all purposes of the connection share."""
-        limits = connection.system.limits
-        return self._budgets.setdefault(connection.name, Budget(per_second=limits.per_second, per_day=limits.per_day))
+        if connection.name not in self._budgets:
+            spec = connection.system
+            limits = spec.limits_for(connection.settings) if spec.limits_for else spec.limits
+            has = {Purpose.SEND: spec.sink, Purpose.FETCH: spec.reader, Purpose.POLL: spec.pagers}
+            purposes = [purpose for purpose, there in has.items() if there]
+            self._budgets[connection.name] = Budget(per_second=limits.per_second, per_day=limits.per_day, purposes=purposes)
+        return self._budgets[connection.name]
 
     async def close(self) -> None:
         """Close all connections."""

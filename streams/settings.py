@@ -105,7 +105,8 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The keys of `[connections.<name>]` that every channel has, whatever its system.
 
     `sellers`: this channel's ids in each warehouse connection. `starts_at`: what an incremental channel shows before the
-    first number. `lag_s`: within this time every move is known. `keep_days`: how long closed lines and event ids are
+    first number. `lag_s`: within this time every move is known, a sale of the
+    channel's own included: longer than its order may take to reach the warehouse. `keep_days`: how long closed lines and event ids are
     remembered; `cap`: how many of them.
     """
 

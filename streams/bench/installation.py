@@ -51,6 +51,7 @@ SHOP = """
 [connections.{name}]
 system = "shop"
 webhook_url = "{url}"
+calls_per_s = 1000
 webhook_secret = {{env = "BENCH_SHOP"}}
 inbound_secret = {{env = "BENCH_SHOP"}}
 mode = "{mode}"

@@ -15,6 +15,7 @@ import uvloop
 
 from models.agent import LaneAgent, TableAgent
 from models.topics import DEAD
+from streams import garbage
 from streams.engine.effects import Changelog, Host, Outlet
 from streams.engine.ending import die
 from streams.engine.health import HealthServer
@@ -85,6 +86,7 @@ class EngineApp(faust.App):
             runner.take_over(by_topic[runner.topic])
             if isinstance(runner, LaneRunner) and runner.agent.share is not None:
                 runner.agent.share(len(by_topic[runner.topic]) / self.settings.partitions)
+        garbage.settle()
         count_assignment(self._assignment_began)
         _ = self.add_future(self._announce_configs())  # a failure crashes the app
         if self._on_ready is not None:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import uvloop
 from aiokafka import AIOKafkaConsumer
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -67,7 +68,11 @@ class Batch(ConsumerMessage):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's thread around aiokafka's consumer."""
+    """Faust's thread around aiokafka's consumer, on the loop that the rest of the process runs on too."""
+
+    def __init__(self, consumer: driver.Consumer, **options: Any) -> None:  # noqa: ANN401  # Faust's
+        super().__init__(consumer, thread_loop=uvloop.new_event_loop(), **options)
+        self._close_thread_loop_on_stop = True  # a loop that was handed in would stay open
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         """A broker answers one request of a connection after the other: at a rebalance all wait behind the fetch that waits for records."""

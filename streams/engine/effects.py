@@ -7,6 +7,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -132,7 +133,7 @@ class Effects:
     def groups(self, rank: Rank, outlet: Outlet) -> Mapping[tuple[str, int], list[KeyValue]]:
         """The encoded records of one rank by topic and partition, in the order of their causes."""
         groups: dict[tuple[str, int], list[KeyValue]] = defaultdict(list)
-        for emit, cause in (*self._emits[rank], *self._newest[rank].values()):
+        for emit, cause in chain(self._emits[rank], self._newest[rank].values()):
             key = emit.key.encode()
             groups[emit.topic, outlet.partition_of(emit.topic, key)].append((key, *encoded(emit, cause)))
         if rank is Rank.COMMAND:
@@ -144,11 +145,11 @@ class Effects:
 def encoded(emit: Emit, cause: Headers) -> tuple[bytes, KafkaHeaders]:
     """Value and headers of an emit; the trace of what caused it is handed on."""
     value = emit.value
-    derived = headers_of(value) if isinstance(value, Message) else {}
+    headers = [*headers_of(value).items()] if isinstance(value, Message) else []
     if trace := cause.get("trace"):
-        derived["trace"] = trace
-    derived.update(emit.headers)
-    return (encode(value) if isinstance(value, Message) else value), list(derived.items())
+        headers.append(("trace", trace))
+    headers.extend(emit.headers.items())
+    return (encode(value) if isinstance(value, Message) else value), headers
 
 
 class Changelog:

@@ -30,7 +30,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     rebalance_timeout_s: float = 60.0
     request_timeout_s: float = 90.0
     commit_every_s: float = 1.0
-    fetch_records: int = 1000
+    fetch_records: int = 4000
     """Records per fetch."""
     flight_records: int = 8000
     """Records of one topic fetched and not finished; above it no more are fetched."""

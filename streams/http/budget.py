@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiolimiter import AsyncLimiter
 
@@ -24,10 +24,20 @@ class Purpose(enum.Enum):
 class Budget:
     """Limits per second and per UTC day, shared by purpose; one per connection and process.
 
+    `purposes` are those that this connection has at all; the others leave their shares to them.
+
     `per_day` is counted from the start of the process, so it guards against runaway use rather than keeping accounts.
     """
 
-    def __init__(self, *, per_second: float, per_day: int | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        per_second: float,
+        per_day: int | None = None,
+        purposes: Iterable[Purpose] = Purpose,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._asked = sum(purpose.value for purpose in purposes)
         self._per_second = per_second
         self._per_day = per_day
         self._clock = clock
@@ -61,7 +71,7 @@ class Budget:
         return AsyncLimiter(burst, burst / rate)
 
     def _share(self, purpose: Purpose) -> float:
-        return USABLE * purpose.value * self._part[purpose]
+        return USABLE * purpose.value / self._asked * self._part[purpose]
 
     def _today(self) -> int:
         return int(self._clock() // DAY_S)

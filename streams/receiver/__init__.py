@@ -1,5 +1,6 @@
 """webhooks ─▶ receiver ─▶ `inbound.<c>.v1`: verifies, stores, and only then answers 2xx."""
 
+from streams import garbage
 from streams.kafka_client import aiokafka
 from streams.receiver.limits import ReceiverLimits
 from streams.receiver.receiver import Receiver, make_receiver
@@ -27,5 +28,6 @@ async def serve(settings: Settings) -> None:
         kafka.bootstrap, webhooks, limits, wanted.host, wanted.port, admin_port=wanted.admin_port, client=aiokafka(kafka)
     )
     await receiver.start()
+    garbage.settle()
     await stop.wait()
     await receiver.stop()

@@ -112,6 +112,7 @@ def trace_of(connection: str, delivery: str) -> str:
 
 def _headers(connection: str, delivery: str, now_ms: int) -> dict[str, bytes]:
     headers = Inbound(kind="webhook", received_ms=now_ms, delivery=delivery).headers()
+    headers["connection"] = connection.encode()
     headers["trace"] = trace_of(connection, delivery).encode()
     return headers
 
@@ -147,7 +148,6 @@ def _park(name: str, hook: Hook, dead: Dead, taken: Taken | None = None, *, outc
         taken = Taken(name, hashlib.sha256(hook.body).hexdigest()[:32])
     now_ms = int(hook.now_s * 1000)
     headers = _headers(name, taken.delivery, now_ms)
-    headers["connection"] = name.encode()
     headers["content_type"] = hook.headers.get("content-type", "").encode("utf-8", "surrogateescape")
     headers = dead_headers(headers, dead, agent=f"receiver.{name}")
     log.warning("delivery_parked", connection=name, reason=dead.reason)

@@ -62,6 +62,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     `warehouse`: may stand in `[[places]]`; `channel`: may stand as `to` in `[[stock]]`.
     `incremental(settings)`: whether the channel is told totals. `clock(settings)`: slack of the warehouse's stamps.
     `hosts(settings)`: the base URLs that may be called for it. `pagers` by list name (`stock`, `shown`).
+    `limits_for(settings)`: in place of `limits`, where they are a setting.
     `translate_for(settings)`: in place of `translate`, where settings change what an element says. `seller_ids`: the ids
     that a warehouse knows as sales channels (a channel's `sellers` must be among them).
     `moves(settings)`: whether a warehouse tells single moves, with who caused them (an incremental channel needs them).
@@ -73,6 +74,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     warehouse: bool = False
     channel: bool = False
     limits: Limits
+    limits_for: Callable[[Any], Limits] | None = None
     translate: Translate
     translate_for: Callable[[Any], Translate] | None = None
     hosts: Callable[[Any], tuple[str, ...]]

@@ -57,3 +57,10 @@ async def test_budget_when_limit_is_low_then_it_is_kept() -> None:
     await budget.take(Purpose.SEND)
     await budget.take(Purpose.SEND)
     assert time.monotonic() - began >= 0.18
+
+
+async def test_budget_when_a_purpose_does_not_exist_then_the_others_have_its_share() -> None:
+    alone, among = Budget(per_second=200, purposes=[Purpose.SEND]), Budget(per_second=200)
+    most, fewer = await asyncio.gather(taken_within(alone, Purpose.SEND, 0.5), taken_within(among, Purpose.SEND, 0.5))
+    assert fewer < 0.8 * most
+    assert most <= 200 * 0.5 + 20

@@ -27,6 +27,7 @@ SYSTEM = SystemSpec(
     settings=ShopSettings,
     channel=True,
     limits=Limits(per_second=100),
+    limits_for=lambda settings: Limits(per_second=settings.calls_per_s),
     translate=translate,
     hosts=_hosts,
     incremental=lambda settings: settings.mode == "incremental",

@@ -15,6 +15,7 @@ class ShopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     shop signs its calls to us with `inbound_secret` (or `inbound_secret_previous`; none: it does not call us).
     `mode`: the shop is told differences to add, or levels to set. `api_url`: it offers `GET <api_url>/stock`, read every
     `shown_every_s` seconds, with `api_key` as bearer token if there is one.
+    It is called at most `calls_per_s` times a second, by all our processes together.
     `starts_at` (incremental): filled from 0, assumed to be in step, or its own numbers are read and corrected.
     """
 
@@ -29,6 +30,7 @@ class ShopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     shown_every_s: float = 900.0
     starts_at: Literal["zero", "in_step", "read"] = "zero"
     call_deadline_s: float = 8.0
+    calls_per_s: float = 100.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work; no text shows a secret."""
@@ -41,8 +43,8 @@ class ShopSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ValueError(f"{name} must begin with https:// or http://")
         if self.starts_at == "read" and self.api_url is None:
             raise ValueError('starts_at = "read" needs api_url, from where the numbers can be read')
-        if self.shown_every_s <= 0 or self.call_deadline_s <= 0:
-            raise ValueError("shown_every_s and call_deadline_s must be more than 0")
+        if self.shown_every_s <= 0 or self.call_deadline_s <= 0 or self.calls_per_s <= 0:
+            raise ValueError("shown_every_s, call_deadline_s and calls_per_s must be more than 0")
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:
