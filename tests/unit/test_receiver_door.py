@@ -28,7 +28,8 @@ def test_door_when_secret_is_right_then_body_goes_to_inbound_as_it_came() -> Non
     assert found.letter.key == b"42"
     assert found.letter.value == event(1, "42")
     headers = dict(found.letter.headers)
-    assert set(headers) == {"kind", "received_ms", "delivery", "trace"}
+    assert set(headers) == {"kind", "received_ms", "delivery", "connection", "trace"}
+    assert headers["connection"] == b"wh"
     assert headers["kind"] == b"webhook"
     assert headers["received_ms"] == b"1772352930500"
     assert headers["delivery"] == b"e1"
