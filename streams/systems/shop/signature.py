@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
@@ -46,4 +45,4 @@ def refusal(keys: Iterable[bytes], headers: Mapping[str, str], body: bytes, now_
 
 def _signature(key: bytes, delivery: str, timestamp: str, body: bytes) -> str:
     signed = b".".join([delivery.encode(errors="surrogateescape"), timestamp.encode(), body])
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
