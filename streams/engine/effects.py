@@ -135,21 +135,26 @@ class Effects:
         groups: dict[tuple[str, int], list[KeyValue]] = defaultdict(list)
         for emit, cause in chain(self._emits[rank], self._newest[rank].values()):
             key = emit.key.encode()
-            groups[emit.topic, outlet.partition_of(emit.topic, key)].append((key, *encoded(emit, cause)))
+            value, headers = encoded(emit, cause)
+            groups[emit.topic, outlet.partition_of(emit.topic, key)].append((key, value, headers))
         if rank is Rank.COMMAND:
-            for dead_key, value, headers in self._dead:
-                groups[DEAD, outlet.partition_of(DEAD, dead_key or b"")].append((dead_key, value, list(headers.items())))
+            for dead_key, value, letter_headers in self._dead:
+                groups[DEAD, outlet.partition_of(DEAD, dead_key or b"")].append((dead_key, value, list(letter_headers.items())))
         return groups
 
 
 def encoded(emit: Emit, cause: Headers) -> tuple[bytes, KafkaHeaders]:
     """Value and headers of an emit; the trace of what caused it is handed on."""
+    headers: KafkaHeaders = []
     value = emit.value
-    headers = [*headers_of(value).items()] if isinstance(value, Message) else []
-    if trace := cause.get("trace"):
+    if isinstance(value, Message):
+        headers.extend(headers_of(value).items())
+        value = encode(value)
+    if cause and (trace := cause.get("trace")):
         headers.append(("trace", trace))
-    headers.extend(emit.headers.items())
-    return (encode(value) if isinstance(value, Message) else value), headers
+    if emit.headers:
+        headers.extend(emit.headers.items())
+    return value, headers
 
 
 class Changelog:

@@ -96,7 +96,7 @@ class TableRunner:
         for raw in batch.records:
             record = self._intake.take(raw)
             if isinstance(record, Record):
-                work.decide(record)
+                work.decide(raw.key or b"", record)
             elif isinstance(record, Poison):
                 work.effects.dead(self.agent.name, record.record, record.dead)
             else:
@@ -135,7 +135,9 @@ class Work:
         self.more_due = False
         self._runner = runner
         self._decide = runner.agent.decide
+        self._decode_row = runner.decode_row
         self._partition = partition
+        self._stored = partition.rows
         self._rows: dict[bytes, Any] = {}
         self._due_before: dict[bytes, int | None] = {}
         """By key of each changed row: what its row in memory said."""
@@ -146,14 +148,14 @@ class Work:
         self._config_row_before = self._config_row
         self._config = runner.config_of(self._config_row)
 
-    def decide(self, record: Record) -> None:
-        """Decide one record of the topic, the engine's own included."""
-        if isinstance(record.body, Tick):
+    def decide(self, key: bytes, record: Record) -> None:
+        """Decide one record of the topic, the engine's own (whose keys begin with `@`) included; `key` is the record's as bytes."""
+        if record.key[0] != "@":
+            self._decide_key(key, record)
+        elif isinstance(record.body, Tick):
             self._tick(record, record.body.now_ms)
         elif isinstance(record.body, ConfigChanged):
             self._change_config(record, record.body)
-        else:
-            self._decide_key(record.key.encode(), record)
 
     def encoded_rows(self) -> dict[bytes, bytes]:
         """The changed rows as they go to the changelog; shared rows last, for they speak of the others."""
@@ -177,25 +179,25 @@ class Work:
             self._partition.wake(config_due, CONFIG_KEY.encode())
 
     def _row(self, key: bytes) -> Any:  # noqa: ANN401  # the agent's row type, or None
-        if key in self._rows:
-            return self._rows[key]
-        raw = self._partition.rows.get(key)
-        row = self._rows[key] = None if raw is None else self._runner.decode_row(raw)
+        row = self._rows.get(key)
+        if row is None and (raw := self._stored.get(key)) is not None:
+            row = self._rows[key] = self._decode_row(raw)
         return row
 
     def _decide_key(self, key: bytes, record: Record) -> None:
         row = self._row(key)
         if row is not None and row.at >= record.sequence:
             self.replays += 1
-        decision = self._decide(View(key=record.key, row=row, config=self._config, shared=self._shared), record)
+        decision = self._decide(View(record.key, row, self._config, self._shared), record)
         if decision.row is not None and (row is None or decision.row.at >= row.at):
             if key not in self._due_before:
                 self._due_before[key] = None if row is None else row.due
             self._rows[key] = decision.row
-        self._take(decision, record)
+        self.effects.emit(decision.emits, record.headers)
+        if decision.dead or decision.counts or decision.shared:
+            self._take(decision, record)
 
     def _take(self, decision: Decision, record: Record) -> None:
-        self.effects.emit(decision.emits, record.headers)
         for dead in decision.dead:
             self.effects.dead(self._runner.agent.name, record, dead)
         self.counts.extend(decision.counts)
