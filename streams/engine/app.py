@@ -84,8 +84,6 @@ class EngineApp(faust.App):
                 by_topic[tp.topic].add(tp.partition)
         for runner in self.runners:
             runner.take_over(by_topic[runner.topic])
-            if isinstance(runner, LaneRunner) and runner.agent.share is not None:
-                runner.agent.share(len(by_topic[runner.topic]) / self.settings.partitions)
         garbage.settle()
         count_assignment(self._assignment_began)
         _ = self.add_future(self._announce_configs())  # a failure crashes the app
@@ -158,7 +156,7 @@ class EngineApp(faust.App):
         self.agent(source, name=agent.name, concurrency=1)(batches)
 
     def _runner(self, agent: Agent) -> TableRunner | LaneRunner:
-        host = Host(self.outlet, self.room, self.settings.epoch)
+        host = Host(self.outlet, self.room, self.settings.epoch, self.settings.partitions)
         if isinstance(agent, TableAgent):
             return TableRunner(agent, self._rows(agent.table), host)
         return LaneRunner(agent, None if agent.table is None else self._rows(agent.table), host)

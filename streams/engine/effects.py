@@ -86,11 +86,12 @@ class Outlet:
 
 
 class Host(NamedTuple):
-    """What the process gives each of its runners. `room` is set whenever a record has been finished."""
+    """What the process gives each of its runners. `room` is set whenever a record is finished; each topic has `partitions`."""
 
     outlet: Outlet
     room: asyncio.Event
     epoch: int
+    partitions: int
 
 
 class Undecodable(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ class LaneRunner:
         """Set while partitions are being given up: nothing new begins, and whoever backs off stops."""
         self.decode_row = msgspec.json.Decoder(agent.row_type).decode if agent.row_type else None
         self._room = host.room
+        self._all_partitions = host.partitions
         self._intake = Intake(agent.name, agent.decode, host.epoch)
         self._lanes: dict[bytes | None, KeyLane] = {}
         self._turns: set[asyncio.Task[None]] = set()
@@ -55,9 +56,11 @@ class LaneRunner:
         """All topics it writes to."""
         return (*self.agent.outputs, *((self.changelog.topic,) if self.changelog else ()))
 
-    def take_over(self, partitions: set[int]) -> None:  # noqa: ARG002  # as TableRunner
+    def take_over(self, partitions: set[int]) -> None:
         """The partitions are ours and recovered: work may begin."""
         self.abandoned.clear()
+        if self.agent.share is not None:
+            self.agent.share(len(partitions) / self._all_partitions)
 
     def take(self, batch: Batch) -> None:
         """Put each record into its lane."""

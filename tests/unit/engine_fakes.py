@@ -58,7 +58,7 @@ class FakeStore:
 
 def host(outlet: Outlet) -> Host:
     """For a runner."""
-    return Host(outlet, asyncio.Event(), 0)
+    return Host(outlet, asyncio.Event(), 0, 4)
 
 
 def changelog(outlet: Outlet) -> Changelog:

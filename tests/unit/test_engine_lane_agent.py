@@ -232,3 +232,15 @@ async def test_emit_then_facts_lie_before_commands_and_dead_letters_keep_their_b
     await lanes.finished(work)
 
     assert [value for _, _, value in lanes.outlet.written] == [b"fact", b"command", b"bytes"]
+
+
+async def test_take_over_then_the_agent_hears_its_part_of_the_partitions() -> None:
+    async def run(_lane: Lane[Row], _record: Record) -> None:
+        return
+
+    parts: list[float] = []
+    lanes = Lanes(run, share=parts.append)
+    lanes.runner.take_over({0, 2, 3})
+    lanes.runner.take_over(set())
+
+    assert parts == [0.75, 0]
