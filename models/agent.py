@@ -73,14 +73,14 @@ class Emit(msgspec.Struct, frozen=True, kw_only=True):
     """One record to write.
 
     `conflate`: only the newest one of a (topic, key) in a batch is needed, as for a level.
-    A `bytes` value goes out as it is. Headers `type`, `connection`, `sku`, `item`, `order` are derived from a
-    `Message` value and `trace` is handed on from the causing record; `headers` adds to these.
+    A `bytes` value goes out as it is, None deletes the key from a register. Headers `type`, `connection`, `sku`, `item`,
+    `order` are derived from a `Message` value and `trace` is handed on from the causing record; `headers` adds to these.
     """
 
     rank: Rank = Rank.COMMAND
     topic: str
     key: str
-    value: Message | bytes
+    value: Message | bytes | None
     headers: Headers = {}
     conflate: bool = False
 

@@ -46,7 +46,8 @@ class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One channel. `orders_mode`: its orders reach the warehouses through us; else (seller mode) `sellers` is all we know.
 
     `sellers` maps a place to this channel's ids there. `starts_at`: `zero`, `in_step` or `read` (incremental only).
-    `audited`: the channel's own number is read and compared.
+    `audited`: the channel's own number is read and compared. `stores`: the code of each place there, where the channel keeps
+    stock per store; `presence` names those of the codes that show only whether there is any (1 or 0).
     """
 
     incremental: bool
@@ -60,6 +61,7 @@ class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: str = "zero"
     audited: bool = False
     stores: dict[str, str] = {}
+    presence: tuple[str, ...] = ()
 
 
 class StockConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ class StockCounted(Message, frozen=True):
     """A reading: the warehouse said `value`, and that was true at some moment in `t0_ms .. t1_ms`.
 
     `sweep` names the full list reading it came from; None for a single read. An item that is gone reads as 0.
+    `cost` is what one piece costs us, in the warehouse's own currency; None: the warehouse does not say.
     Source: Thetis `GET /globalTradeItems`, `GET /globalTradeItems/{id}`.
     """
 
@@ -44,12 +45,14 @@ class StockCounted(Message, frozen=True):
     t1_ms: int
     sweep: str | None = None
     stocked: bool = True
+    cost: Decimal | None = None
 
 
 class ChannelShown(Message, frozen=True):
     """A channel said that it shows `shown`, in an answer asked for at `asked_ms` and received at `answered_ms`.
 
-    Source: shop `GET /stock`.
+    `stores`: the same per store code, where the channel keeps stock per store.
+    Source: shop `GET /stock`, retailCRM `GET /store/inventories`.
     """
 
     connection: str
@@ -57,6 +60,7 @@ class ChannelShown(Message, frozen=True):
     shown: Decimal
     asked_ms: int
     answered_ms: int
+    stores: dict[str, Decimal] = {}
 
 
 class LinePlaced(Message, frozen=True):

@@ -12,6 +12,7 @@ class Level(Message, frozen=True):
     is as of this record: what they sell later they take off themselves, and no new total follows.
     `sequence` orders the levels of one SKU: receivers drop strictly older ones and take equal ones again.
     `parts` is what each place contributes, after buffer and open lines: not negative, adding up to the level or to 0.
+    `costs` is what one piece costs us, per place that says so; only for channels that keep stock per store.
     `as_of_ms` is the record time it was decided at.
     """
 
@@ -22,4 +23,5 @@ class Level(Message, frozen=True):
     total: Decimal | None = None
     buffer: Decimal = Decimal(0)
     parts: dict[str, Decimal] = {}
+    costs: dict[str, Decimal] = {}
     as_of_ms: int = 0

@@ -19,12 +19,13 @@ class MoveSeen(msgspec.Struct, frozen=True):
 
 
 class ReadingSeen(msgspec.Struct, frozen=True):
-    """An item with its SKU and available stock, from an answer to our own question."""
+    """An item with its SKU and available stock, from an answer to our own question. `cost` None: the source does not say."""
 
     item: str
     sku: str
     value: Decimal
     stocked: bool = True
+    cost: Decimal | None = None
 
 
 class ItemGone(msgspec.Struct, frozen=True):
@@ -41,10 +42,11 @@ class ReadWanted(msgspec.Struct, frozen=True):
 
 
 class ShownSeen(msgspec.Struct, frozen=True):
-    """A channel shows `shown` of a SKU."""
+    """A channel shows `shown` of a SKU; `stores`: the same per store code, where it keeps stock per store."""
 
     sku: str
     shown: Decimal
+    stores: dict[str, Decimal] = {}
 
 
 class Ignored(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What needs a person: the values of `review.v1`, a register per matter (newest wins)."""
+"""What needs a person: the values of `review.v1`, a register per matter (newest wins; a matter that is settled is deleted)."""
 
 from models.message import Message
 
@@ -17,3 +17,35 @@ class SweepStopped(Message, frozen=True):
     held_max: int
     partition: int
     at_ms: int
+
+
+class OfferMissing(Message, frozen=True):
+    """The channel does not know the SKU: make the offer there, or give it our SKU. Every later number is tried all the same.
+
+    Key: `offer/<connection>/<sku>`; deleted when the channel takes a number of it.
+    """
+
+    connection: str
+    sku: str
+    at_ms: int
+
+
+class CatalogueReported(Message, frozen=True):
+    """How the last full-catalogue run of a channel ended, as of `at_ms`: of `offers` said again since `began_ms`, `taken` were taken.
+
+    `left` counts those without an outcome yet; `missing` (unknown to the channel) and `refused` (with the reason) name the first
+    of theirs, `missing_count` and `refused_count` count all. Complete when nothing is left, missing or refused.
+    Key: `catalogue/<connection>`.
+    """
+
+    connection: str
+    run: str
+    began_ms: int
+    at_ms: int
+    offers: int
+    taken: int
+    left: int
+    missing_count: int = 0
+    refused_count: int = 0
+    missing: tuple[str, ...] = ()
+    refused: dict[str, str] = {}

@@ -22,6 +22,7 @@ class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`sequence` and `total` are those of the newest level that the channel has taken; -1 and 0 before the first.
 
     `flight` is a call of which we do not know whether the channel has taken it: it was written here before it was made.
+    `missing`: the channel did not know the offer when it was last told; a person has been shown that.
     """
 
     at: int = -1
@@ -29,3 +30,4 @@ class SentRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int = -1
     total: Decimal = Decimal(0)
     flight: Call | None = None
+    missing: bool = False

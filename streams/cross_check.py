@@ -91,6 +91,11 @@ def _channel(path: str, channel: Connection, places: list[Place], connections: M
                 f"connections.{channel.name}.sellers: no ids for {place.warehouse!r}, whose stock it is told ({path}); "
                 "without them its own orders cannot be told from those of others"
             )
+        if channel.system.per_store and channel.name not in place.stores:
+            yield (
+                f"places.{place.name}.stores: no code for {channel.name!r}, which keeps stock per store ({path}); "
+                f'say which of its stores is meant: stores = {{{channel.name} = "..."}}'
+            )
         warehouse = connections.get(place.warehouse)
         if warehouse and channel.system.incremental(channel.settings) and not warehouse.system.moves(warehouse.settings):
             yield (

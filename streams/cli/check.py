@@ -12,6 +12,7 @@ from models.codec import encode
 from models.errors import StockwireError
 from streams.cli import options
 from streams.cli.failed import FailedError
+from streams.configure import context_of
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.kafka_client import confluent
 from streams.settings import Connection, Settings, shown
@@ -56,11 +57,11 @@ def _kafka(settings: Settings) -> list[str]:
 
 async def _connections(settings: Settings) -> dict[str, list[str]]:
     """The problems of each connection, tried side by side."""
-    answers = await asyncio.gather(*(_connection(one, settings.connections.values()) for one in settings.connections.values()))
+    answers = await asyncio.gather(*(_connection(settings, one) for one in settings.connections.values()))
     return dict(zip(settings.connections, answers, strict=True))
 
 
-async def _connection(one: Connection, channels: Iterable[Connection]) -> list[str]:
+async def _connection(settings: Settings, one: Connection) -> list[str]:
     system, limits = one.system, one.system.limits
     budget = Budget(per_second=limits.per_second, per_day=limits.per_day)
     redactor = Redactor.of(one.settings)
@@ -69,7 +70,9 @@ async def _connection(one: Connection, channels: Iterable[Connection]) -> list[s
             asyncio.timeout(CHECK_WITHIN_S),
             HttpClient(hosts=system.hosts(one.settings), budget=budget, purpose=Purpose.FETCH, redactor=redactor) as http,
         ):
-            return await system.check(one.name, one.settings, http) + await _sellers(one, channels, http)
+            return await system.check(context_of(settings, one), one.settings, http) + await _sellers(
+                one, settings.connections.values(), http
+            )
     except TimeoutError:
         return [f"no answer within {CHECK_WITHIN_S:.0f} s"]
     except StockwireError as error:

@@ -24,7 +24,7 @@ from streams.engine.rows import RowStore
 from streams.metrics import count
 
 KafkaHeaders = list[tuple[str, bytes]]
-KeyValue = tuple[bytes | None, bytes, KafkaHeaders]
+KeyValue = tuple[bytes | None, bytes | None, KafkaHeaders]
 
 
 @lru_cache(1 << 16)
@@ -80,7 +80,7 @@ class Outlet:
         sent.append((await self.producer.send_batch(builder, topic, partition=partition), builder.record_count()))
         return [((await future).offset, records_count) for future, records_count in sent]
 
-    async def append(self, topic: str, partition: int, key: bytes | None, value: bytes, headers: KafkaHeaders) -> None:
+    async def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: KafkaHeaders) -> None:
         """Write one record; many at once share their batches."""
         await (await self.producer.send(topic, value, key=key, partition=partition, headers=headers))
 
@@ -144,7 +144,7 @@ class Effects:
         return groups
 
 
-def encoded(emit: Emit, cause: Headers) -> tuple[bytes, KafkaHeaders]:
+def encoded(emit: Emit, cause: Headers) -> tuple[bytes | None, KafkaHeaders]:
     """Value and headers of an emit; the trace of what caused it is handed on."""
     headers: KafkaHeaders = []
     value = emit.value

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
-from agents.ports import Pager, Reader, Sink
-from models.agent import Dead
+from agents.ports import BulkSink, Pager, Reader, Sink
+from models.agent import Dead, Emit
 from models.config import ClockSlack
 from models.inbound import Inbound
+from models.level import Level
 from models.observation import Observation
 from streams.http import HttpClient
 
@@ -24,11 +25,16 @@ class Hook(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """Where a genuine request goes: its `key` in `inbound.<c>.v1` and delivery id, or straight to `dead.v1`."""
+    """Where a genuine request goes: its `key` in `inbound.<c>.v1` and delivery id, or straight to `dead.v1`.
+
+    `emits` are acknowledged with it before anything is answered; `answer` is the JSON body of our 200 (empty: a 204 or 200 without).
+    """
 
     key: str
     delivery: str
     dead: Dead | None = None
+    emits: tuple[Emit, ...] = ()
+    answer: bytes = b""
 
 
 class Webhook(Protocol):
@@ -42,6 +48,44 @@ class Webhook(Protocol):
 
     def take(self, hook: Hook) -> Taken:
         """Where it goes. Raises `PoisonError` for what cannot be parsed."""
+
+
+class Levels(Protocol):
+    """What a channel should show, as the receiver sees it: a view of `level.<c>.v1`."""
+
+    complete: bool
+    """False until everything that was in the topic at the start has been read: then a SKU that is not there may be known yet."""
+
+    def get(self, sku: str) -> Level | None:
+        """The newest level read so far."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What a system may know of the installation around one connection.
+
+    `stores` maps each place that feeds it to its code there; `hooks_url` is our own address for its calls, as it sees us
+    (`<public_url>/hooks/<connection>`; empty: no `public_url` is configured).
+    """
+
+    connection: str
+    stores: Mapping[str, str] = {}
+    hooks_url: str = ""
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """What registering us at a remote came to: `differences` in words, one per key path; `written`: it was made or changed."""
+
+    code: str
+    exists: bool
+    differences: tuple[str, ...]
+    written: bool
+
+
+class Register(Protocol):
+    """Makes ourselves known at the remote."""
+
+    async def __call__(self, context: Context, settings: Any, http: HttpClient, *, dry_run: bool) -> Registration:  # noqa: ANN401  # of its system
+        """Compare, write only what differs, and read it back. Raises the errors of `models.errors`."""
 
 
 Translate = Callable[[bytes, Inbound], list[Observation]]
@@ -67,6 +111,10 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     that a warehouse knows as sales channels (a channel's `sellers` must be among them).
     `moves(settings)`: whether a warehouse tells single moves, with who caused them (an incremental channel needs them).
     `check` tries the connection and returns problems in words. `simulator` is the remote as a real server.
+    `bulk`: in place of `sink`, for a channel that is told many SKUs in one call. `per_store`: it keeps stock per store, so each of
+    its places needs a code there; `presence(settings)` names the codes that show only whether there is any.
+    `callback`: in place of `webhook`, for a remote that waits for numbers in our answer. `register` makes us known there.
+    `catalogue`: when everything is told again, also what did not change (a cron line in UTC, or `off`), where the route does not say.
     """
 
     name: str
@@ -86,6 +134,12 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     reader: Callable[[str, Any, HttpClient], Reader] | None = None
     pagers: Callable[[str, Any, HttpClient], Mapping[str, Pager]] | None = None
     sink: Callable[[str, Any, HttpClient], Sink] | None = None
+    bulk: Callable[[Context, Any, HttpClient], BulkSink] | None = None
+    per_store: bool = False
+    presence: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
+    catalogue: str = "off"
+    callback: Callable[[Context, Any, Levels], Webhook] | None = None
+    register: Register | None = None
     seller_ids: Callable[[str, Any, HttpClient], Awaitable[list[str]]] | None = None
-    check: Callable[[str, Any, HttpClient], Awaitable[list[str]]]
+    check: Callable[[Context, Any, HttpClient], Awaitable[list[str]]]
     simulator: Callable[[Mapping[str, Any]], web.Application]

@@ -27,7 +27,7 @@ from models.sent_row import Call
 from streams import systems
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.secret import Secret
-from streams.systems.spec import Hook, SystemSpec, Taken
+from streams.systems.spec import Context, Hook, SystemSpec, Taken
 
 RULES = {
     "readme": "README.md says how it is set up and what holds about it, and names every setting",
@@ -327,14 +327,14 @@ async def test_sink_when_a_call_is_repeated_then_nothing_changes(running: Runnin
 
 @each_with("check-names-each-problem")
 async def test_check_when_all_is_well_then_nothing(running: Running) -> None:
-    assert await running.spec.check("c", running.settings, running.http) == []
+    assert await running.spec.check(Context(connection="c"), running.settings, running.http) == []
 
 
 @each_with("check-names-each-problem")
 async def test_check_when_nobody_answers_then_said_with_the_key(name: str) -> None:
     settings = settings_of(name, nowhere())
     async with client_of(SYSTEMS[name], settings) as http:
-        problems = await SYSTEMS[name].check("c", settings, http)
+        problems = await SYSTEMS[name].check(Context(connection="c"), settings, http)
     assert problems
     assert [problem for problem in problems if not re.match(r"connections\.c(\.\w+)?: ", problem)] == []
 
@@ -351,7 +351,7 @@ async def test_secrets_when_everything_goes_wrong_then_still_hidden(
     said = [repr(running.settings), str(running.settings)]
     for settings in (wrong, settings_of(name, nowhere())):
         async with client_of(running.spec, settings) as http:
-            said += await running.spec.check("c", settings, http)
+            said += await running.spec.check(Context(connection="c"), settings, http)
             said += [text async for text in complaints(running.spec, settings, http)]
     captured = capfd.readouterr()
     assert_hidden((*running.secrets, WRONG), "\n".join([*said, captured.out, captured.err, caplog.text]))

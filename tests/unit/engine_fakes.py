@@ -17,7 +17,7 @@ class FakeOutlet(Outlet):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.written: list[tuple[str, bytes | None, bytes]] = []
+        self.written: list[tuple[str, bytes | None, bytes | None]] = []
         self.batches: list[list[bytes | None]] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -35,13 +35,13 @@ class FakeOutlet(Outlet):
         self.batches.append([key for key, _, _ in batch])
         return [(first, len(batch))]
 
-    async def append(self, topic: str, partition: int, key: bytes | None, value: bytes, headers: KafkaHeaders) -> None:  # noqa: ARG002  # one partition
+    async def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: KafkaHeaders) -> None:  # noqa: ARG002  # one partition
         await self.gate.wait()
         self.written.append((topic, key, value))
 
     def values(self, topic: str) -> list[bytes]:
         """What was written to a topic."""
-        return [value for name, _, value in self.written if name == topic]
+        return [value for name, _, value in self.written if name == topic and value is not None]
 
 
 class FakeStore:

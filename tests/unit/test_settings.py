@@ -37,7 +37,7 @@ class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
     sellers: dict[str, tuple[str, ...]] = {}
 
 
-async def _no_check(_name: str, _settings: object, _http: object) -> list[str]:
+async def _no_check(_context: object, _settings: object, _http: object) -> list[str]:
     return []
 
 

@@ -74,7 +74,7 @@ def reading(value: int = 7, sku: str = "TEE") -> ReadingSeen:
     return ReadingSeen(item="9001", sku=sku, value=Decimal(value))
 
 
-def values(decision: Decision) -> list[Message | bytes]:
+def values(decision: Decision) -> list[Message | bytes | None]:
     return [emit.value for emit in decision.emits]
 
 

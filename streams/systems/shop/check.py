@@ -10,11 +10,12 @@ from streams.systems.shop.client import stock_page
 from streams.systems.shop.settings import ShopSettings
 from streams.systems.shop.signature import KEY_BYTES
 from streams.systems.shop.sink import delivery_id, post
+from streams.systems.spec import Context
 
 
-async def check(connection: str, settings: ShopSettings, http: HttpClient) -> list[str]:
+async def check(context: Context, settings: ShopSettings, http: HttpClient) -> list[str]:
     """Problems of the connection; empty when all is well. The shop is sent one event of a type that it must take and ignore."""
-    where = f"connections.{connection}"
+    where = f"connections.{context.connection}"
     problems = [
         f"{where}: a secret's key has {len(key)} bytes; Standard Webhooks wants {KEY_BYTES.start} to {KEY_BYTES.stop - 1}"
         for key in (*settings.signing_keys, *settings.inbound_keys)
@@ -23,7 +24,7 @@ async def check(connection: str, settings: ShopSettings, http: HttpClient) -> li
     now_s = time.time()
     body = encode(wire.Event(wire.CONNECTION_CHECKED, wire.rfc3339(int(now_s * 1_000)), {}))
     try:
-        await post(settings, http, delivery_id(connection, body), body, now_s)
+        await post(settings, http, delivery_id(context.connection, body), body, now_s)
     except StockwireError as error:
         problems.append(f"{where}.webhook_url: {error}")
     try:

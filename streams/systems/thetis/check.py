@@ -2,15 +2,16 @@
 
 from models.errors import OperatorError, StockwireError
 from streams.http import HttpClient
+from streams.systems.spec import Context
 from streams.systems.thetis.client import ThetisClient
 from streams.systems.thetis.settings import ThetisSettings
 
 SECRET_CHARS_MIN = 16
 
 
-async def check(connection: str, settings: ThetisSettings, http: HttpClient) -> list[str]:
+async def check(context: Context, settings: ThetisSettings, http: HttpClient) -> list[str]:
     """Problems of the connection: credentials, api_key, the item list, the webhook secret. Empty when all is well."""
-    where = f"connections.{connection}"
+    where = f"connections.{context.connection}"
     problems = []
     if len(settings.webhook_secret.reveal()) < SECRET_CHARS_MIN:
         problems.append(f"{where}.webhook_secret: shorter than {SECRET_CHARS_MIN} characters, so it can be guessed; make a longer one")

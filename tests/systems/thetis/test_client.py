@@ -8,6 +8,7 @@ import pytest
 from models.errors import OperatorError, OutcomeUnknownError, RefusedError, TransientError
 from streams.http import HttpClient
 from streams.secret import Secret
+from streams.systems.spec import Context
 from streams.systems.thetis import SYSTEM
 from streams.systems.thetis.client import ThetisClient
 from streams.systems.thetis.reader import ItemReader
@@ -141,7 +142,7 @@ async def test_sellers_when_two_channels_are_in_one_area_then_each_keeps_its_id(
 
 async def check(remote: Remote, http: Https, **changes: object) -> list[str]:
     settings = msgspec.structs.replace(remote.settings, **changes)
-    return await SYSTEM.check("wh", settings, http(settings))
+    return await SYSTEM.check(Context(connection="wh"), settings, http(settings))
 
 
 async def test_check_when_all_is_well_then_nothing_to_say(start: Start, http: Https) -> None:

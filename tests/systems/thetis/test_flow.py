@@ -40,7 +40,7 @@ class Line:
         self._webhook = ThetisWebhook("wh", remote.settings)
         self._sequence = 0
 
-    async def move(self, delta: int) -> tuple[list[Message | bytes], int]:
+    async def move(self, delta: int) -> tuple[list[Message | bytes | None], int]:
         """Move goods; the facts, and when it really was."""
         true_ms = now_ms()
         await self._remote.admin("POST", "move", {"sku": "TEE", "delta": delta})
@@ -48,7 +48,7 @@ class Line:
         taken = self._webhook.take(Hook(secret="", headers={}, body=body, now_s=0))
         return self._hear(Element(key=taken.key, value=body, inbound=Inbound(kind="webhook", received_ms=now_ms()))), true_ms
 
-    async def read(self) -> list[Message | bytes]:
+    async def read(self) -> list[Message | bytes | None]:
         """Read the item; the facts."""
         item = (await self._remote.admin("GET", "items"))["TEE"]
         (element,) = await self._reader.read(str(item))
@@ -58,7 +58,7 @@ class Line:
         found = [body for body in self._inbox.bodies if body["detail"].get("delta") == delta]
         return msgspec.json.encode(found[0]) if found else b""
 
-    def _hear(self, element: Element) -> list[Message | bytes]:
+    def _hear(self, element: Element) -> list[Message | bytes | None]:
         self._sequence += 1
         record = Record(
             topic="inbound.wh.v1",
