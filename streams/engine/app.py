@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import faust
 import uvloop
@@ -16,6 +16,7 @@ import uvloop
 from models.agent import LaneAgent, TableAgent
 from models.topics import DEAD
 from streams import garbage
+from streams.engine.channel import Batch
 from streams.engine.effects import Changelog, Host, Outlet
 from streams.engine.ending import die
 from streams.engine.health import HealthServer
@@ -29,26 +30,11 @@ from streams.engine.table_agent import TableRunner
 from streams.engine.timers import Timer, keep_ticking
 from streams.engine.watch import watch
 
-if TYPE_CHECKING:
-    from streams.engine.channel import BatchConsumer
-
 STOP_WITHIN_S = 30.0
 
 log = logging.getLogger(__name__)
 
 Agent = TableAgent[Any] | LaneAgent[Any]
-
-
-class Raw(faust.Schema[Any, Any]):
-    """Bytes stay bytes: agents decode, so that what cannot be decoded becomes a dead letter and stops nothing."""
-
-    def loads_key(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ANN401, ARG002  # Faust's signature
-        """The batch has no key."""
-        return message.key
-
-    def loads_value(self, app: Any, message: Any, **_options: Any) -> Any:  # noqa: ANN401, ARG002  # Faust's signature
-        """The batch has no value; its records are read from the message."""
-        return message.value
 
 
 class EngineApp(faust.App):
@@ -61,6 +47,8 @@ class EngineApp(faust.App):
         """Set whenever a record has been finished: there is room for more."""
         self.outlet = Outlet(self)
         self.runners: list[TableRunner | LaneRunner] = []
+        self._runner_of: dict[str, TableRunner | LaneRunner] = {}
+        """By source topic."""
         self._on_ready = on_ready
         self._assignment_began = time.monotonic()
         self._opened: asyncio.Task[None] | None = None
@@ -71,9 +59,9 @@ class EngineApp(faust.App):
 
     async def mend_changelogs(self) -> None:
         """After recovery, before the first source record."""
+        await self.opened()
         for runner in self.runners:
             if runner.changelog is not None:
-                await self.opened()
                 await runner.changelog.mend()
 
     def take_over(self) -> None:
@@ -89,6 +77,13 @@ class EngineApp(faust.App):
         _ = self.add_future(self._announce_configs())  # a failure crashes the app
         if self._on_ready is not None:
             self._on_ready()
+
+    def deliver(self, batch: Batch) -> None:
+        """Hand a batch to the runner of its topic."""
+        try:
+            self._runner_of[batch.topic].take(batch)
+        except Exception as error:  # noqa: BLE001  # a bug: the batch must not be fetched and never finished
+            die(f"a batch of {batch.topic} cannot be taken", error)
 
     async def give_up(self) -> None:
         """Partitions go: return when nothing of them is at work."""
@@ -123,7 +118,6 @@ class EngineApp(faust.App):
                     die(f"{runner.topic} has {source} partitions and its changelog {runner.changelog.topic} {log}: they must be equal")
 
     async def _announce_configs(self) -> None:
-        await self.opened()
         for runner in self.runners:
             if isinstance(runner, TableRunner):
                 await runner.announce_config()
@@ -142,18 +136,14 @@ class EngineApp(faust.App):
     def _add(self, agent: Agent) -> None:
         runner = self._runner(agent)
         self.runners.append(runner)
-        source = self.topic(agent.topic, schema=Raw(), partitions=self.settings.partitions)
+        self._runner_of[runner.topic] = runner
+        source = self.topic(agent.topic, partitions=self.settings.partitions)
 
-        async def batches(stream: Any) -> None:  # noqa: ANN401  # Faust's StreamT
-            await self.opened()
-            try:
-                async for event in stream.events():
-                    if cast("BatchConsumer", self.consumer).holds(event.message):  # else its partition has moved since
-                        runner.take(event.message)
-            except Exception as error:  # noqa: BLE001  # Faust would start the agent again and leave the batch unfinished
-                die(f"{agent.name} cannot take a batch", error)
+        async def subscribe(stream: Any) -> None:  # noqa: ANN401  # Faust's StreamT
+            async for _nothing in stream:  # Faust reads the topics of its agents; the batches go by `deliver`
+                pass
 
-        self.agent(source, name=agent.name, concurrency=1)(batches)
+        self.agent(source, name=agent.name, concurrency=1)(subscribe)
 
     def _runner(self, agent: Agent) -> TableRunner | LaneRunner:
         host = Host(self.outlet, self.room, self.settings.epoch, self.settings.partitions)

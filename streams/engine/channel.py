@@ -1,4 +1,4 @@
-"""Broker ─▶ agent: one fetch of one partition is one Faust event, and only finished records are ever committed.
+"""Broker ─▶ runner: one fetch of one partition goes to its runner as one batch, and only finished records are ever committed.
 
 Faust's own path handles each record by itself and loses some in ordinary rebalances: it clears queues after the fetch
 has been opened again, never seeks back partitions without a commit, and drops what a fetch that outlives its
@@ -9,15 +9,14 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import uvloop
 from aiokafka import AIOKafkaConsumer
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from faust.types.tuples import ConsumerMessage
+from mode.utils.futures import maybe_async
 
 from streams.engine.ending import die
 from streams.engine.rows import KafkaRecord
@@ -36,14 +35,11 @@ BROKER_WAIT_MS = 200
 log = logging.getLogger(__name__)
 
 
-class Batch(ConsumerMessage):
-    """What one fetch brought of one partition, on its way through Faust as one message; `records` are in order."""
+class Batch:
+    """What one fetch brought of one partition; `records` are in order."""
 
-    def __init__(self, tp: TP, records: Sequence[KafkaRecord], generation_id: int) -> None:
-        last = records[-1]
-        super().__init__(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1000, 0, None, None, None, None, 0, 0, tp, generation_id=generation_id
-        )
+    def __init__(self, tp: TP, records: Sequence[KafkaRecord]) -> None:
+        self.topic, self.partition = tp
         self.records = records
         self.unfinished = len(records)
         self._finished = bytearray(len(records))
@@ -67,12 +63,26 @@ class Batch(ConsumerMessage):
         return None if self._head == 0 else self.records[self._head - 1].offset + 1
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's thread around aiokafka's consumer, on the loop that the rest of the process runs on too."""
+class ConsumerOnLoop(driver.AIOKafkaConsumerThread):
+    """Faust's wrapper of aiokafka's consumer, without its thread: every fetch would wait for the other thread twice."""
 
     def __init__(self, consumer: driver.Consumer, **options: Any) -> None:  # noqa: ANN401  # Faust's
-        super().__init__(consumer, thread_loop=uvloop.new_event_loop(), **options)
-        self._close_thread_loop_on_stop = True  # a loop that was handed in would stay open
+        super().__init__(consumer, thread_loop=consumer.loop, **options)
+
+    async def start(self) -> None:
+        """As any service of Faust, on the loop of all others."""
+        self._thread_started.set()
+        await self._default_start()
+
+    async def stop(self) -> None:
+        """Do here what the thread does at its end."""
+        if self._started.is_set() and not self._stopped.is_set():
+            self._stopped.set()
+            await self._shutdown_thread()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **options: Any) -> Any:  # noqa: ANN401  # Faust's signature
+        """Call `fun` here and now, and not by way of a queue."""
+        return await maybe_async(fun(*args, **options))  # some of aiokafka's are not asynchronous
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         """A broker answers one request of a connection after the other: at a rebalance all wait behind the fetch that waits for records."""
@@ -95,8 +105,8 @@ class BatchConsumer(driver.Consumer):
         """The offset that must come next."""
         self._accepted_hole: dict[TP, int] = {}
 
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> ConsumerOnLoop:
+        return ConsumerOnLoop(self, loop=self.loop, beacon=self.beacon)
 
     # --- fetching
 
@@ -148,9 +158,9 @@ class BatchConsumer(driver.Consumer):
             self._recovery.apply(tp, records)
         elif fresh := [record for record in records if record.offset >= (expected or 0)]:
             self._next[tp] = fresh[-1].offset + 1
-            batch = Batch(tp, fresh, generation)
+            batch = Batch(tp, fresh)
             self._flight[tp].append(batch)
-            await self.callback(batch)
+            self.app.deliver(batch)
 
     def _is_new_hole(self, tp: TP, first: int, expected: int | None) -> bool:
         """Records are missing before `first`. Seen a second time the hole is real (compaction, retention) and accepted."""
@@ -227,10 +237,6 @@ class BatchConsumer(driver.Consumer):
         self._flight.clear()
         self._finished_to.clear()
         self._accepted_hole.clear()
-
-    def holds(self, batch: Batch) -> bool:
-        """Whether the batch belongs to the present assignment, so that finishing it will be committed."""
-        return batch in self._flight.get(batch.tp, ())
 
     # --- Faust's alarms
 

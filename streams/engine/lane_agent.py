@@ -15,7 +15,7 @@ from models.codec import encode
 from models.topics import DEAD
 from streams.dead import dead_headers, dead_value
 from streams.engine.channel import Batch
-from streams.engine.effects import Changelog, Host, Undecodable, encoded
+from streams.engine.effects import Changelog, Host, Undecodable, encoded, together
 from streams.engine.ending import die
 from streams.engine.intake import Intake, Poison
 from streams.metrics import count
@@ -162,7 +162,7 @@ class KeyLane:
     async def emit(self, *emits: Emit) -> None:
         """Write records, in the order of their rank."""
         for rank in Rank:
-            await asyncio.gather(*(self._append(emit) for emit in emits if emit.rank is rank))
+            await together([self._append(emit) for emit in emits if emit.rank is rank])
 
     async def dead(self, record: Record | Undecodable, dead: Dead, exchange: bytes = b"") -> None:
         """Park `record` in `dead.v1`; `exchange` is the redacted HTTP exchange, if any."""

@@ -18,6 +18,7 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
+from mode.threads import QueueServiceThread, ServiceThread
 
 from streams.engine.channel import BatchConsumer
 
@@ -58,6 +59,9 @@ OVERRIDES = (
     Upstream(Consumer, "wait_empty", "947ed175bfcf", "waits without bound, and for what has only been queued"),
     Upstream(Consumer, "on_partitions_revoked", "c8ac3e4a2d70", "forgets finished offsets before it commits them"),
     Upstream(driver.Consumer, "_new_consumer_thread", "cd26d06ef170", "makes Faust's thread"),
+    Upstream(ServiceThread, "start", "e75718b2546d", "starts a thread, where each fetch costs a quarter of a millisecond more"),
+    Upstream(ServiceThread, "stop", "3c133a69939b", "ends the thread"),
+    Upstream(QueueServiceThread, "call_thread", "2946b7e459bd", "goes to the thread by a queue that only two calls leave at a time"),
     Upstream(
         driver.AIOKafkaConsumerThread,
         "_create_worker_consumer",
@@ -91,6 +95,9 @@ RELIED_ON = (
     Upstream(App, "_stop_consumer", "00427bfdb600", "the same, at the end"),
     Upstream(Consumer, "force_commit", "60c36b6e6488", "asks _filter_tps_with_pending_acks and _new_offset, and nobody else"),
     Upstream(driver.AIOKafkaConsumerThread, "_fetch_records", "390594ddd941", "returns nothing once the flow has stopped"),
+    Upstream(ServiceThread, "_shutdown_thread", "ca4662366a9c", "ends what the thread has begun, in this order"),
+    Upstream(QueueServiceThread, "on_thread_stop", "8f84b0bfc0b7", "leaves a queue alone that nobody has made"),
+    Upstream(driver.AIOKafkaConsumerThread, "on_thread_stop", "3b87227d1d0f", "stops aiokafka's consumer"),
     Upstream(Fetcher, "fetched_records", "f1d6baf0aafb", "waits for an assignment, and takes an empty set for all partitions"),
     Upstream(MessageAccumulator, "add_batch", "d0cee0011c62", "keeps batches of a partition in order"),
 )

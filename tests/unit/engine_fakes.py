@@ -72,4 +72,4 @@ def batch(*records: tuple[str, bytes], first: int = 0) -> Batch:
         ConsumerRecord("source", 0, first + number, 1000 + number, 0, key.encode(), value, None, 1, 1, (("trace", b"t"),))
         for number, (key, value) in enumerate(records)
     ]
-    return Batch(TP("source", 0), raws, 1)
+    return Batch(TP("source", 0), raws)

@@ -9,7 +9,7 @@ from streams.engine.effects import partition_for
 
 def batch(first: int, count: int) -> Batch:
     records = [ConsumerRecord("t", 0, first + number, 0, 0, b"k", b"v", None, 1, 1, ()) for number in range(count)]
-    return Batch(TP("t", 0), records, 1)
+    return Batch(TP("t", 0), records)
 
 
 def test_committable_when_nothing_is_finished_then_none() -> None:

@@ -1,6 +1,7 @@
 """Each private member of Faust that the engine replaces: what ours does where Faust's loses, freezes or cries wolf."""
 
 import asyncio
+import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,11 +11,10 @@ from typing import Any, cast
 import pytest
 from aiokafka import ConsumerRecord
 from faust.types import TP
-from faust.types.tuples import Message
 
 from models.agent import LaneAgent
 from streams.engine import EngineApp, EngineSettings, build
-from streams.engine.channel import BROKER_WAIT_MS, Batch, BatchConsumer, ConsumerThread
+from streams.engine.channel import BROKER_WAIT_MS, Batch, BatchConsumer, ConsumerOnLoop
 from streams.engine.patches import OVERRIDES, RELIED_ON, IdempotentProducer, Upstream, digest_of_source
 from streams.engine.recovery import BulkRecovery, BulkTableManager
 from streams.engine.rows import KafkaRecord, RowStore
@@ -41,14 +41,19 @@ class Consumer(BatchConsumer):
         self.committed: dict[TP, int | None] = {}
         self.app = cast(
             "EngineApp",
-            SimpleNamespace(consumer_generation_id=1, settings=SimpleNamespace(flight_records=5), room=asyncio.Event(), tables=_Tables()),
+            SimpleNamespace(
+                consumer_generation_id=1,
+                settings=SimpleNamespace(flight_records=5),
+                room=asyncio.Event(),
+                tables=_Tables(),
+                deliver=self.delivered.append,
+            ),
         )
         self.flow_active = True
         self._active_partitions = {SOURCE, LOG}
         self._read_offset, self._committed_offset = {}, defaultdict(lambda: None)
         self._acked, self._acked_index = defaultdict(list), defaultdict(set)
         self._thread = cast("Any", self)
-        self.callback = self._deliver
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         self.sought.append(partitions)
@@ -70,9 +75,6 @@ class Consumer(BatchConsumer):
 
     def fetchable(self) -> set[TP]:
         return self._with_room({SOURCE, TP("other", 0)})
-
-    async def _deliver(self, message: Message) -> None:
-        self.delivered.append(cast("Batch", message))
 
 
 class _Tables:
@@ -257,13 +259,35 @@ async def test_slurp_changelogs_then_it_returns_at_once_and_clears_no_signal() -
 
 async def test_create_worker_consumer_then_no_step_of_a_rebalance_waits_long_behind_a_fetch() -> None:
     app = build(EngineSettings(bootstrap="one:1", group="g", partitions=1), [])
-    thread = object.__new__(ConsumerThread)  # Faust's constructor begins an event loop
+    thread = object.__new__(ConsumerOnLoop)  # Faust's constructor wants a running consumer
     thread.app, thread.consumer = app, cast("Any", SimpleNamespace(in_transaction=False))
 
     consumer = thread._create_worker_consumer(cast("Any", app.transport))
 
     assert consumer._fetch_max_wait_ms == BROKER_WAIT_MS  # noqa: SLF001  # what aiokafka will use
     await cast("Any", consumer).stop()
+
+
+async def test_consumer_then_it_runs_on_the_loop_of_all_others_until_it_is_stopped() -> None:
+    app = build(EngineSettings(bootstrap="one:1", group="g", partitions=1), [])
+    consumer = cast("Any", app.consumer)._thread  # noqa: SLF001  # it is the override that is tested
+    asked: list[str] = []
+    consumer._create_consumer = lambda loop: _Writing(f"aiokafka on {loop is asyncio.get_running_loop()}", asked, {})  # noqa: SLF001  # likewise
+    threads = threading.active_count()
+
+    await consumer.maybe_start()
+    await consumer.maybe_start()
+    assert (asked, threading.active_count()) == (["aiokafka on True.start"], threads)
+    await asyncio.wait_for(consumer.stop(), 1)
+
+    assert asked[1:] == ["aiokafka on True.stop"]
+
+
+async def test_call_thread_then_it_calls_at_once_whether_asynchronous_or_not() -> None:
+    consumer = object.__new__(ConsumerOnLoop)  # Faust's constructor wants a running consumer
+    calls = consumer.call_thread(asyncio.sleep, 0, result="later"), consumer.call_thread(len, "now")
+
+    assert [await call for call in calls] == ["later", 3]
 
 
 async def test_table_manager_starts_without_a_pause() -> None:

@@ -54,7 +54,7 @@ class Table:
 
     async def take(self, *records: tuple[str, bytes], first: int | None = None) -> None:
         work = batch(*records, first=self.next if first is None else first)
-        self.next = max(self.next, work.offset + 1)
+        self.next = max(self.next, work.records[-1].offset + 1)
         self.runner.take(work)
 
         async def done() -> bool:
