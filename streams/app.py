@@ -11,12 +11,12 @@ from agents.fetch.agent import fetch_agent
 from agents.poll.agent import poll_agent
 from agents.poll.decide import Rule
 from agents.ports import Pager
-from agents.send.agent import send_agent
+from agents.send import bulk_send_agent, send_agent
 from agents.stock.agent import stock_agent
 from agents.translate.agent import translate_agent
 from models.agent import LaneAgent, TableAgent
 from streams import engine
-from streams.configure import FaustRole, engine_settings, reconcile_rule, stock_config, translate_config
+from streams.configure import FaustRole, context_of, engine_settings, reconcile_rule, stock_config, translate_config
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.receiver import serve
 from streams.seed import seed
@@ -65,7 +65,7 @@ class Doors:
         if connection.name not in self._budgets:
             spec = connection.system
             limits = spec.limits_for(connection.settings) if spec.limits_for else spec.limits
-            has = {Purpose.SEND: spec.sink, Purpose.FETCH: spec.reader, Purpose.POLL: spec.pagers}
+            has = {Purpose.SEND: spec.sink or spec.bulk, Purpose.FETCH: spec.reader, Purpose.POLL: spec.pagers}
             purposes = [purpose for purpose, there in has.items() if there]
             self._budgets[connection.name] = Budget(per_second=limits.per_second, per_day=limits.per_day, purposes=purposes)
         return self._budgets[connection.name]
@@ -103,6 +103,9 @@ def _sender(settings: Settings, doors: Doors) -> Iterator[Agent]:
         if spec.sink and name in channels:
             sender = send_agent(name, spec.sink(name, connection.settings, doors.to(connection, Purpose.SEND)))
             yield _sharing(sender, doors.budget(connection), Purpose.SEND)
+        if spec.bulk and name in channels:
+            bulk = spec.bulk(context_of(settings, connection), connection.settings, doors.to(connection, Purpose.SEND))
+            yield _sharing(bulk_send_agent(name, bulk), doors.budget(connection), Purpose.SEND)
 
 
 def _sharing(agent: LaneAgent[Any], budget: Budget, purpose: Purpose) -> LaneAgent[Any]:

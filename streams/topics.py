@@ -74,7 +74,7 @@ def topics(settings: Settings) -> list[Topic]:
     """Every topic that the configuration needs, in the order of the flow. All have the same number of partitions, so that keys meet."""
     count = settings.kafka.partitions
     connections = settings.connections.values()
-    channels = [one.name for one in connections if one.system.sink]
+    channels = [one.name for one in connections if one.system.sink or one.system.bulk]
     found = [kept(names.inbound(one.name), count, days=7) for one in connections]
     found += [kept(names.hint(one.name), count, days=1) for one in connections]
     found += [kept(names.FACT_STOCK, count, days=7)]

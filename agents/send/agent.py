@@ -13,11 +13,12 @@ import structlog
 from agents.ports import Sink
 from agents.send import decide
 from agents.send.decide import Make, Overtaken, Settled, Trouble
-from models.agent import Count, Dead, Emit, Lane, LaneAgent, Record
-from models.codec import Decoder, encode
+from agents.send.outcomes import count_failure, dead, refusal, say, shown
+from models.agent import Lane, LaneAgent, Record
+from models.codec import Decoder
 from models.errors import OperatorError, PoisonError, RefusedError, StockwireError, TransientError
 from models.level import Level
-from models.outcome import AnyOutcome, Done, Exchange, Refused, Superseded
+from models.outcome import Done, Exchange, Superseded
 from models.sent_row import Call, SentRow
 from models.topics import FACT_STOCK, outcome
 from models.topics import level as level_topic
@@ -67,7 +68,7 @@ class _Sender:
         level: Level = record.body
         flight = lane.row.flight if lane.row is not None else None
         if flight is None or flight.sequence != level.sequence:
-            await _say(lane, level, Superseded(connection=level.connection, sku=level.sku, sequence=level.sequence, attempts=0))
+            await say(lane, level, Superseded(connection=level.connection, sku=level.sku, sequence=level.sequence, attempts=0))
 
     async def run(self, lane: Lane[SentRow], record: Record) -> None:
         """Return when the channel has taken the level or a newer one, or when a person has been told that it will not."""
@@ -81,8 +82,8 @@ class _Sender:
         try:
             step = decide.next_step(row, level, self._sink.call_for)
         except PoisonError as error:
-            await lane.dead(record, _dead(error))
-            await _say(lane, level, _refusal(level, level.sequence, 0, error))
+            await lane.dead(record, dead(error))
+            await say(lane, level, refusal(level, level.sequence, 0, error))
             return True
         match step:
             case Overtaken():
@@ -90,7 +91,7 @@ class _Sender:
                 return True
             case Settled():
                 done = Done(connection=level.connection, sku=level.sku, sequence=level.sequence, attempts=0)
-                await _say(lane, level, done, decide.told(level, level.sequence, level.total))
+                await say(lane, level, done, decide.told(level, level.sequence, level.total))
                 await lane.save(decide.settled(row, level, record.sequence))
                 return True
             case Make(call, saved):
@@ -108,10 +109,10 @@ class _Sender:
         except (RefusedError, PoisonError) as error:
             return await self._refused(lane, record, call, error)
         except OperatorError as error:
-            _count_failure(lane, record.body, error)
+            count_failure(lane, record.body.connection, error)
             self._closed_door(record.body, error)
         except TransientError as error:
-            _count_failure(lane, record.body, error)
+            count_failure(lane, record.body.connection, error)
             return await self._failed(lane, record, error)
         else:
             return await self._taken(lane, record, call, exchange)
@@ -121,7 +122,7 @@ class _Sender:
         level: Level = record.body
         attempts = self._trouble.pop(level.sku, Trouble()).attempts + 1
         done = Done(connection=level.connection, sku=level.sku, sequence=call.sequence, attempts=attempts, exchange=exchange)
-        await _say(lane, level, done, decide.told(level, call.sequence, call.total))
+        await say(lane, level, done, decide.told(level, call.sequence, call.total))
         await lane.save(decide.taken(lane.row or SentRow(), call, record.sequence))
         return call.sequence == level.sequence
 
@@ -145,8 +146,8 @@ class _Sender:
         attempts = self._trouble.pop(level.sku, Trouble()).attempts + 1
         own = call.sequence == level.sequence
         if own:
-            await lane.dead(record, _dead(error), _shown(error))
-        await _say(lane, level, _refusal(level, call.sequence, attempts, error))
+            await lane.dead(record, dead(error), shown(error))
+        await say(lane, level, refusal(level, call.sequence, attempts, error))
         if lane.row is not None and lane.row.flight is not None:
             await lane.save(decide.refused(lane.row, record.sequence))
         return own
@@ -155,34 +156,11 @@ class _Sender:
         """A person is told. A call in flight stays in the row: the next level begins by repeating it."""
         level: Level = record.body
         attempts = self._trouble.pop(level.sku).attempts
-        await lane.dead(record, _dead(error), _shown(error))
-        await _say(lane, level, _refusal(level, level.sequence, attempts, error))
+        await lane.dead(record, dead(error), shown(error))
+        await say(lane, level, refusal(level, level.sequence, attempts, error))
         return True
 
     def _closed_door(self, level: Level, error: OperatorError) -> None:
         trouble = decide.after_closed_door(self._trouble.get(level.sku, Trouble()), now_s=self._clock(), chance=self._rng.random())
         self._trouble[level.sku] = trouble
         log.error("send_needs_operator", connection=level.connection, sku=level.sku, reason=str(error), attempts=trouble.attempts)
-
-
-async def _say(lane: Lane[SentRow], level: Level, what: AnyOutcome, *facts: Emit) -> None:
-    lane.count(Count("channel_outcomes_said_total", (level.connection, type(what).__name__)))
-    await lane.emit(*facts, decide.say(level, what))
-
-
-def _count_failure(lane: Lane[SentRow], level: Level, error: StockwireError) -> None:
-    lane.count(Count("channel_calls_failed_total", (level.connection, type(error).__name__)))
-
-
-def _refusal(level: Level, sequence: int, attempts: int, error: StockwireError) -> Refused:
-    return Refused(
-        connection=level.connection, sku=level.sku, sequence=sequence, attempts=attempts, exchange=error.exchange, reason=str(error)
-    )
-
-
-def _dead(error: StockwireError) -> Dead:
-    return Dead(error=type(error).__name__, reason=str(error))
-
-
-def _shown(error: StockwireError) -> bytes:
-    return b"" if error.exchange is None else encode(error.exchange)

@@ -8,10 +8,9 @@ import msgspec
 from models.agent import Emit, Rank
 from models.facts import Told
 from models.level import Level
-from models.message import Message
 from models.outcome import Exchange
 from models.sent_row import Call, SentRow
-from models.topics import FACT_STOCK, outcome
+from models.topics import FACT_STOCK
 
 PATIENCE_S = 900.0
 BACKOFF_FIRST_S = 0.5
@@ -80,9 +79,9 @@ def told(level: Level, sequence: int, total: Decimal | None) -> Emit:
     return Emit(rank=Rank.FACT, topic=FACT_STOCK, key=level.sku, value=fact)
 
 
-def say(level: Level, what: Message) -> Emit:
-    """An outcome, for people."""
-    return Emit(topic=outcome(level.connection), key=level.sku, value=what)
+def shown(row: SentRow, level: Level, at: int, *, missing: bool) -> SentRow:
+    """The row once a channel of many SKUs a call has taken `level`, or has said that it does not know the SKU (`missing`)."""
+    return msgspec.structs.replace(row, at=max(row.at, at), sequence=level.sequence, missing=missing)
 
 
 class Trouble(msgspec.Struct, frozen=True):
