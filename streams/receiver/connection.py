@@ -1,35 +1,21 @@
-"""One HTTP/1.1 connection: aiohttp's parser, our limits, one request at a time, answers in order.
+"""One HTTP/1.1 connection: our limits, one request at a time, answers in order.
 
-Why not aiohttp's own handler: `deploy/decisions/0002-receiver-server.md`.
+Why not a web framework: `deploy/decisions/0002-receiver-server.md`.
 """
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, cast
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-from aiohttp.http_writer import HttpVersion11
-from aiohttp.streams import StreamReader
-
 from streams.receiver.limits import ReceiverLimits
+from streams.receiver.request import Request, RequestParser
 
-BAD_REQUEST, TIMEOUT, TOO_LARGE, HEADERS_TOO_LARGE, UNAVAILABLE = 400, 408, 413, 431, 503
+TIMEOUT, TOO_LARGE, UNAVAILABLE = 408, 413, 503
 LINGER_S = 2.0
 """How long a sender that we refuse in the middle of its request may go on, so that it reads our answer."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NEVER = math.inf
-
-
-class Request(NamedTuple):
-    """One whole request: `body` is cut at the limit, `size` is its true size."""
-
-    message: RawRequestMessage
-    body: bytes
-    size: int
 
 
 class Answer(NamedTuple):
@@ -66,37 +52,17 @@ Serve = Callable[["Connection", Request], Answer | None]
 """Answer a request now, or return None and call `Connection.reply` later."""
 
 
-class Unthrottled(BaseProtocol):
-    """What aiohttp's parser wants behind it; our connection empties each body at once, so nothing is ever paused."""
-
-    def pause_reading(self) -> None:
-        """Not needed."""
-
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  # aiohttp's signature
-        """Not needed."""
-
-
 class Connection(asyncio.Protocol):
     """`expires` is the loop time at which it has been silent or slow for too long; whoever owns it calls `expire` then."""
 
-    def __init__(self, desk: Desk, serve: Serve, loop: asyncio.AbstractEventLoop, behind: Unthrottled) -> None:
+    def __init__(self, desk: Desk, serve: Serve, loop: asyncio.AbstractEventLoop) -> None:
         self._desk, self._answer, self._loop = desk, serve, loop
-        limits = desk.limits
-        self._parser = HttpRequestParser(
-            behind,
-            loop,
-            limits.discard_max_bytes,
-            max_line_size=limits.header_max_bytes,
-            max_field_size=limits.header_max_bytes,
-            max_headers=limits.headers_max,
-            auto_decompress=False,
-        )
-        self._requests: deque[tuple[RawRequestMessage, StreamReader]] = deque()
+        self._parser = RequestParser(desk.limits)
+        self._requests = self._parser.requests
         self._broken: Answer | None = None
-        self._pieces: list[bytes] = []
-        self._size = self._held = 0
+        self._held = 0
         self._close = False
-        self._reading = self._busy = self._ended = self._reading_paused = self._writing_paused = False
+        self._reading = self._busy = self._ended = self._reading_paused = self._writing_paused = self._welcomed = False
         self.expires = NEVER
 
     @property
@@ -116,24 +82,20 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Nobody is there for an answer any more; what is on its way to Kafka goes on."""
         self._ended = True
-        self._drop_body()
+        self._let_go()
+        self._parser.end()
         self._desk.closed(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse, and serve what is whole."""
-        if self._ended:
+        if self._ended or self._broken:
             return
-        if self.idle:
+        if not self._reading and not self._busy:
             self._reading = True
             self.expires = self._loop.time() + self._desk.limits.request_within_s
-        try:
-            messages, upgraded, _ = self._parser.feed_data(data)
-        except HttpProcessingError as error:
-            self._break(Answer(HEADERS_TOO_LARGE if isinstance(error, LineTooLong) else BAD_REQUEST))
-        else:
-            self._requests.extend(messages)
-            if upgraded:
-                self._break(Answer(BAD_REQUEST))
+        refused = self._parser.feed(data)
+        if refused:
+            self._broken = Answer(refused)
         if self._busy:
             self._pause_reading()
         else:
@@ -152,66 +114,48 @@ class Connection(asyncio.Protocol):
 
     # One request after the other
 
-    def _break(self, answer: Answer) -> None:
-        """Nothing behind this point can be understood."""
-        if self._requests and not self._requests[-1][1].is_eof():
-            self._requests.pop()
-        self._broken = answer
-
     def _go_on(self) -> None:
         while not self._busy and not self._ended and not self._writing_paused:
-            if not self._requests:
-                if self._broken:
-                    self._refuse(self._broken)
+            if self._requests:
+                self._serve(self._requests.popleft())
+            elif self._broken:
+                self._refuse(self._broken)
+            else:
                 self._resume_reading()
+                self._wait()
                 return
-            message, payload = self._requests[0]
-            if not self._collect(message, payload):
-                self._resume_reading()
-                return
-            self._requests.popleft()
-            self._serve(message)
 
-    def _collect(self, message: RawRequestMessage, payload: StreamReader) -> bool:
-        """Take what has come of the body, keeping no more than the limit; whether it is whole."""
-        limits = self._desk.limits
-        piece = payload.read_nowait()
-        if not payload.is_eof() and not self._size and not piece and not self._welcome(message):
-            return False
-        kept = piece[: max(0, limits.body_max_bytes - self._size)]
-        self._pieces.append(kept)
-        self._size += len(piece)
-        if payload.is_eof():
-            return True
-        self._held += len(kept)
-        if not self._desk.hold(len(kept)):
+    def _wait(self) -> None:
+        """For the rest of a request, as long as what has come of it is not too much."""
+        parser, held = self._parser, self._held
+        self._held = parser.kept_bytes
+        if not self._desk.hold(self._held - held):
             self._refuse(Answer(UNAVAILABLE, retry_after_s=1))
-        elif self._size > limits.discard_max_bytes:
+        elif parser.size > self._desk.limits.discard_max_bytes:
             self._refuse(Answer(TOO_LARGE))
-        return False
+        elif not self._welcomed:
+            self._welcome(parser.expected_bytes)
 
-    def _drop_body(self) -> None:
-        self._pieces, self._size = [], 0
+    def _welcome(self, expected_bytes: int | None) -> None:
+        """Tell a sender that waits for it (`Expect: 100-continue`) to send its body."""
+        if expected_bytes is None:
+            return
+        if expected_bytes > self._desk.limits.discard_max_bytes:
+            self._refuse(Answer(TOO_LARGE))
+        else:
+            self._welcomed = True
+            self._transport.write(CONTINUE)
+
+    def _let_go(self) -> None:
+        """Nothing is held of an unfinished body any more."""
         if self._held:
             self._desk.hold(-self._held)
             self._held = 0
 
-    def _welcome(self, message: RawRequestMessage) -> bool:
-        """Tell a sender that waits for it (`Expect: 100-continue`) to send its body."""
-        if message.headers.get("expect", "").lower() == "100-continue":
-            length = message.headers.get("content-length", "0")
-            if int(length) > self._desk.limits.discard_max_bytes:
-                self._refuse(Answer(TOO_LARGE))
-                return False
-            self._transport.write(CONTINUE)
-        return True
-
-    def _serve(self, message: RawRequestMessage) -> None:
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        request = Request(message, body, self._size)
-        self._drop_body()
-        self._reading, self._busy = False, True
-        self._close = message.should_close or message.version < HttpVersion11
+    def _serve(self, request: Request) -> None:
+        self._let_go()
+        self._reading, self._busy, self._welcomed = False, True, False
+        self._close = request.close
         self.expires = NEVER
         answer = self._answer(self, request)
         if answer is not None:
@@ -258,8 +202,8 @@ class Connection(asyncio.Protocol):
     def _refuse(self, answer: Answer) -> None:
         """The last answer, to a sender that may be in the middle of its request."""
         self._ended = True
-        self._requests.clear()
-        self._drop_body()
+        self._let_go()
+        self._parser.end()
         self.expires = self._loop.time() + LINGER_S
         self._resume_reading()  # what still comes is dropped: closing on unread bytes would reset the answer away
         self._transport.write(self._desk.wire(answer, close=True))

@@ -14,23 +14,13 @@ from models.topics import DEAD, inbound
 from streams.dead import dead_headers
 from streams.receiver.depth import nests_deeper
 from streams.receiver.limits import ReceiverLimits
+from streams.receiver.request import Request
 from streams.systems.spec import Hook, Taken, Webhook
 
 log = structlog.get_logger(__name__)
 
 HOOKS = "/hooks/"
 STORED, NOT_FOUND, UNAUTHORISED, MALFORMED, METHOD, TOO_LARGE, BUG = 204, 404, 401, 400, 405, 413, 500
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """One whole request. `body` is cut at the limit; `size` is its true size. `headers` are looked up in any case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    size: int
-    now_s: float
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -61,7 +51,7 @@ class Door:
         # An unknown name costs as much time as a wrong secret, and is answered alike: names cannot be guessed.
         self._decoy = next(iter(self._webhooks.values()), None)
 
-    def admit(self, delivery: Delivery) -> Admission:
+    def admit(self, delivery: Request, now_s: float) -> Admission:
         """Decide about one delivery."""
         path = delivery.path.partition("?")[0]
         if not path.startswith(HOOKS):
@@ -73,7 +63,7 @@ class Door:
         if webhook is None:
             return Admission(UNAUTHORISED, "unauthorised")
         known = name in self._webhooks
-        hook = Hook(unquote(secret), delivery.headers, delivery.body, delivery.now_s)
+        hook = Hook(unquote(secret), delivery.headers, delivery.body, now_s)
         # Connection names are ours; whatever else stands in the path may be a secret and is not logged.
         return self._identified(name if known else "", webhook, hook, delivery.size)
 

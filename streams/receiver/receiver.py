@@ -15,9 +15,10 @@ from models.agent import Count
 from models.topics import DEAD, inbound
 from streams.metrics import count, exposition
 from streams.receiver.commit import Deposit, GroupCommit
-from streams.receiver.connection import Answer, Connection, Request, Serve, Unthrottled
-from streams.receiver.door import METHOD, NOT_FOUND, STORED, Admission, Delivery, Door
+from streams.receiver.connection import Answer, Connection, Serve
+from streams.receiver.door import METHOD, NOT_FOUND, STORED, Admission, Door
 from streams.receiver.limits import ReceiverLimits
+from streams.receiver.request import Request
 from streams.systems.spec import Webhook
 
 log = structlog.get_logger(__name__)
@@ -66,8 +67,7 @@ class Receiver:
 
     async def _listen(self, port: int, serve: Serve) -> int:
         loop = asyncio.get_running_loop()
-        behind = Unthrottled(loop)
-        listener = await loop.create_server(lambda: Connection(self, serve, loop, behind), self._host, port, backlog=BACKLOG)
+        listener = await loop.create_server(lambda: Connection(self, serve, loop), self._host, port, backlog=BACKLOG)
         self._listeners.append(listener)
         return int(listener.sockets[0].getsockname()[1])
 
@@ -129,11 +129,11 @@ class Receiver:
 
     def _serve_all(self, connection: Connection, request: Request) -> Answer | None:
         """Where there is only one port."""
-        return self._serve_operations(connection, request) if request.message.path in OPERATIONS else self._serve_hook(connection, request)
+        return self._serve_operations(connection, request) if request.path in OPERATIONS else self._serve_hook(connection, request)
 
     def _serve_operations(self, _connection: Connection, request: Request) -> Answer:
-        answer = self._operation(request.message.path)
-        return answer._replace(body=b"") if request.message.method == "HEAD" else answer
+        answer = self._operation(request.path)
+        return answer._replace(body=b"") if request.method == "HEAD" else answer
 
     def _operation(self, path: str) -> Answer:
         if path == LIVE:
@@ -144,8 +144,7 @@ class Receiver:
         return Answer(OK, exposition()) if path == METRICS else Answer(NOT_FOUND)
 
     def _serve_hook(self, connection: Connection, request: Request) -> Answer | None:
-        message = request.message
-        admission = self._door.admit(Delivery(message.method, message.path, message.headers, request.body, request.size, time.time()))
+        admission = self._door.admit(request, time.time())
         letter = admission.letter
         if letter is None:
             return _answer(admission.connection, admission.outcome, admission.status)

@@ -3,8 +3,9 @@
 import pytest
 
 from models.topics import DEAD, inbound
-from streams.receiver.door import Admission, Delivery, Door
+from streams.receiver.door import Admission, Door
 from streams.receiver.limits import ReceiverLimits
+from streams.receiver.request import Request
 from tests.receiver_case import SECRET, PathHook, SignedHook, event, signature
 
 NOW_S = 1_772_352_930.5
@@ -12,7 +13,7 @@ DOOR = Door({"wh": PathHook(), "web": SignedHook()}, ReceiverLimits(body_max_byt
 
 
 def _admit(path: str, body: bytes, *, method: str = "POST", headers: dict[str, str] | None = None, size: int | None = None) -> Admission:
-    return DOOR.admit(Delivery(method, path, headers or {}, body[:1000], len(body) if size is None else size, NOW_S))
+    return DOOR.admit(Request(method, path, headers or {}, body[:1000], len(body) if size is None else size), NOW_S)
 
 
 def _signed(body: bytes, *, at_s: float = NOW_S) -> Admission:
@@ -52,7 +53,7 @@ def test_door_when_name_or_secret_is_wrong_then_all_are_answered_alike(path: str
 
 
 def test_door_when_there_are_no_connections_then_answers_alike_too() -> None:
-    found = Door({}, ReceiverLimits()).admit(Delivery("POST", "/hooks/x", {}, b"{}", 2, NOW_S))
+    found = Door({}, ReceiverLimits()).admit(Request("POST", "/hooks/x", {}, b"{}", 2), NOW_S)
     assert found.status == 401
 
 
