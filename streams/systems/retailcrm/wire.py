@@ -1,0 +1,1 @@
+"""retailCRM's payloads, in its own words."""
