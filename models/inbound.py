@@ -22,7 +22,15 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 
     def headers(self) -> Headers:
         """As Kafka headers; what is unknown is left out."""
-        return {name: str(value).encode() for name, value in msgspec.structs.asdict(self).items() if value not in (None, "")}
+        headers = {"kind": self.kind.encode(), "received_ms": b"%d" % self.received_ms}
+        if self.delivery:
+            headers["delivery"] = self.delivery.encode()
+        for name, time_ms in (("asked_ms", self.asked_ms), ("answered_ms", self.answered_ms), ("date_ms", self.date_ms)):
+            if time_ms is not None:
+                headers[name] = b"%d" % time_ms
+        if self.sweep:
+            headers["sweep"] = self.sweep.encode()
+        return headers
 
     @classmethod
     def of(cls, headers: Headers) -> "Inbound":

@@ -224,12 +224,13 @@ class GroupCommit:
     def offer(self, deposit: Deposit) -> bool:
         """Take it (then its `done` will be called), or refuse at once because Kafka is away or too much waits."""
         lanes = self._lanes.get(deposit.topic)
-        if not lanes or self.held_bytes + deposit.size > self._queue_bytes:
+        held_bytes = self.held_bytes + deposit.size
+        if not lanes or held_bytes > self._queue_bytes:
             return False
         lane = lanes[partition_of(deposit.key, len(lanes))]
         if lane.stuck:
             return False
-        self.held_bytes += deposit.size
+        self.held_bytes = held_bytes
         lane.put(deposit)
         return True
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections import Counter
 from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
@@ -51,6 +52,7 @@ class Receiver:
         self._all_closed = asyncio.Event()
         self._date = b""
         self._unfinished_bytes = 0
+        self._answered: Counter[tuple[str, str]] = Counter()
         self.draining = False
 
     # Life
@@ -96,11 +98,18 @@ class Receiver:
 
     def _look(self, now: float) -> None:
         """End what is overdue."""
+        self._show_counts()
         self._date = formatdate(usegmt=True).encode()
         self._commit.expire(now)
-        count(Count("deliveries_held_bytes", (), self._commit.held_bytes + self._unfinished_bytes))
         for connection in [one for one in self._connections if one.expires < now]:
             connection.expire()
+
+    def _show_counts(self) -> None:
+        """Bring the metrics up to date, for all answers at once."""
+        count(Count("deliveries_held_bytes", (), self._commit.held_bytes + self._unfinished_bytes))
+        for labels, answers in self._answered.items():
+            count(Count("deliveries_answered_total", labels, answers))
+        self._answered.clear()
 
     # What a connection asks of it
 
@@ -141,31 +150,32 @@ class Receiver:
         if path == READY:
             ready = self._commit.connected and not self.draining
             return Answer(OK, b"ready\n") if ready else Answer(UNAVAILABLE, b"not ready\n", RETRY_AFTER_S)
-        return Answer(OK, exposition()) if path == METRICS else Answer(NOT_FOUND)
+        if path == METRICS:
+            self._show_counts()
+            return Answer(OK, exposition())
+        return Answer(NOT_FOUND)
 
     def _serve_hook(self, connection: Connection, request: Request) -> Answer | None:
         admission = self._door.admit(request, time.time())
         letter = admission.letter
         if letter is None:
-            return _answer(admission.connection, admission.outcome, admission.status)
-        since = asyncio.get_running_loop().time()
+            return self._answer(admission.connection, admission.outcome, admission.status)
 
         def done(stored: bool) -> None:  # noqa: FBT001  # the one thing it is told
-            connection.reply(_answered(admission, stored=stored))
+            connection.reply(self._answered_of(admission, stored=stored))
 
+        since = asyncio.get_running_loop().time()
         deposit = Deposit(letter.topic, letter.key, letter.value, letter.headers, letter.time_ms, since, done)
-        return None if self._commit.offer(deposit) else _answered(admission, stored=False)
+        return None if self._commit.offer(deposit) else self._answered_of(admission, stored=False)
 
+    def _answered_of(self, admission: Admission, *, stored: bool) -> Answer:
+        if stored:
+            return self._answer(admission.connection, admission.outcome, admission.status)
+        return self._answer(admission.connection, "unavailable", UNAVAILABLE)
 
-def _answered(admission: Admission, *, stored: bool) -> Answer:
-    if stored:
-        return _answer(admission.connection, admission.outcome, admission.status)
-    return _answer(admission.connection, "unavailable", UNAVAILABLE)
-
-
-def _answer(connection: str, outcome: str, status: int) -> Answer:
-    count(Count("deliveries_answered_total", (connection, outcome)))
-    return Answer(status, retry_after_s=RETRY_AFTER_S if status == UNAVAILABLE else None)
+    def _answer(self, connection: str, outcome: str, status: int) -> Answer:
+        self._answered[connection, outcome] += 1
+        return Answer(status, retry_after_s=RETRY_AFTER_S if status == UNAVAILABLE else None)
 
 
 @functools.lru_cache(maxsize=256)
