@@ -6,7 +6,7 @@ from models.message import Message
 class Cursor(Message, frozen=True):
     """The next page of list `what` is to be asked for at `due_ms` from row `position`.
 
-    `sweep` names the run through the whole list; empty between runs. `rows` counts the elements read in this run.
+    `sweep` names the run through the whole list; empty between runs. `rows` counts the elements read, or the records written, in this run.
     """
 
     connection: str

@@ -29,9 +29,10 @@ class Done(Outcome, frozen=True, tag=True):
 
 
 class Refused(Outcome, frozen=True, tag=True):
-    """The remote understood and refused it; `reason` says what a person can do."""
+    """The remote understood and refused it; `reason` says what a person can do. `missing`: it does not know the SKU."""
 
     reason: str = ""
+    missing: bool = False
 
 
 class Superseded(Outcome, frozen=True, tag=True):

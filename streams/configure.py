@@ -63,6 +63,11 @@ def reconcile_rule(settings: Settings, connection: str) -> str:
     return "off"
 
 
+def catalogue_rule(settings: Settings, route: StockRoute) -> str:
+    """When the channel of the route is told everything again: a cron line, or `off`."""
+    return settings.connections[route.channel].system.catalogue if route.catalogue is None else route.catalogue
+
+
 def _warehouse(settings: Settings, place: Place) -> WarehouseConfig:
     connection = settings.connections[place.warehouse]
     return WarehouseConfig(

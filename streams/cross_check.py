@@ -30,7 +30,8 @@ def cross_check(
     """
     by_name = {place.name: place for place in places.values()}
     problems = [*_places(connections, connection_names, places), *_targets(connection_names, stock), *_sources(place_names, stock)]
-    problems += [*_channels(connections, by_name, stock), *_sellers(connections, connection_names), *_reconcile(by_name, stock)]
+    problems += [*_channels(connections, by_name, stock), *_sellers(connections, connection_names)]
+    problems += [*_reconcile(by_name, stock), *_catalogue(stock)]
     return problems
 
 
@@ -128,6 +129,12 @@ def _reconcile(places: Mapping[str, Place], stock: Mapping[int, StockRoute]) -> 
         if len(wishes) > 1:
             rows = ", ".join(f"stock[{number}] {wish!r}" for wish, number in wishes.items())
             yield f"stock: the lists of {warehouse!r} are read in one way for all channels, but {rows}"
+
+
+def _catalogue(stock: Mapping[int, StockRoute]) -> Iterator[str]:
+    for number, route in stock.items():
+        if route.catalogue not in {None, "off"} and not _is_cron(route.catalogue or ""):
+            yield f'stock[{number}].catalogue: {route.catalogue!r} is neither "off" nor a cron line such as "0 4 * * 0"'
 
 
 def _is_cron(line: str) -> bool:

@@ -150,12 +150,14 @@ class StockRoute(msgspec.Struct, frozen=True, kw_only=True):
     """`[[stock]]`: the channel `to` is told what the places `from` have, less `buffer`.
 
     `reconcile`: `continuous`, a cron line of five fields (UTC), or `off` (after one opening reading no list is read).
+    `catalogue`: when the channel is told everything again, also what did not change: a cron line, or `off`; None: as its system says.
     """
 
     places: tuple[str, ...] = msgspec.field(name="from")
     channel: str = msgspec.field(name="to")
     buffer: Decimal = Decimal(0)
     reconcile: str = "continuous"
+    catalogue: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work."""

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -24,8 +24,14 @@ REST_S = 3_600.0
 log = structlog.get_logger(__name__)
 
 
-def poll_agent(lists: Lists, *, rng: random.Random | None = None, clock: Callable[[], float] = time.time) -> LaneAgent[None]:
-    """Reads `poll.v1` and writes it, and `inbound.<c>.v1`. `clock` gives Unix seconds."""
+def poll_agent(
+    lists: Lists,
+    *,
+    also: Iterable[str] = (),
+    rng: random.Random | None = None,
+    clock: Callable[[], float] = time.time,
+) -> LaneAgent[None]:
+    """Reads `poll.v1` and writes it, `inbound.<c>.v1`, and the topics `also`, which the pages name. `clock` gives Unix seconds."""
     poller = _Poller(lists, rng or random.SystemRandom(), clock)
     return LaneAgent(
         name="poll",
@@ -34,7 +40,7 @@ def poll_agent(lists: Lists, *, rng: random.Random | None = None, clock: Callabl
         row_type=None,
         decode=Decoder[Cursor](Cursor),
         run=poller.run,
-        outputs=(topics.POLL, *sorted({topics.inbound(connection) for connection, _ in lists})),
+        outputs=(topics.POLL, *sorted({topics.inbound(connection) for connection, _ in lists} | set(also))),
         limit=max(1, len(lists)),
         conflate=True,
     )
@@ -60,7 +66,7 @@ class _Poller:
         page = await self._page(lane, cursor, pager)
         if page is None:
             return
-        await lane.emit(*(received(cursor.connection, element) for element in page.elements))
+        await lane.emit(*(received(cursor.connection, element) for element in page.elements), *page.emits)
         if lane.newer:  # two chains of cursors become one
             return
         following = next_cursor(cursor, page, pager=pager, rule=rule, now_ms=int(self._clock() * 1_000))

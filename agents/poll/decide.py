@@ -27,15 +27,15 @@ def begun(cursor: Cursor) -> Cursor:
 
 
 def next_cursor(cursor: Cursor, page: Page, *, pager: Pager, rule: Rule, now_ms: int) -> Cursor:
-    """The cursor after `page`: the next page at once, or the next sweep by the rule."""
+    """The cursor after `page`: the next page when the page says so, or the next sweep by the rule."""
     if page.position is not None:
         return Cursor(
             connection=cursor.connection,
             what=cursor.what,
-            due_ms=now_ms,
+            due_ms=now_ms + int(page.pause_s * 1_000),
             sweep=cursor.sweep,
             position=page.position,
-            rows=cursor.rows + len(page.elements),
+            rows=cursor.rows + len(page.elements) + len(page.emits),
         )
     return Cursor(connection=cursor.connection, what=cursor.what, due_ms=next_sweep_ms(rule, pager.every_s, now_ms))
 

@@ -52,6 +52,10 @@ class Budget:
             self._part[purpose] = part
             self._pace[purpose] = self._limiter(purpose)
 
+    def rate(self, purpose: Purpose) -> float:
+        """Requests per second that this process may make for the purpose."""
+        return self._per_second * self._share(purpose)
+
     async def take(self, purpose: Purpose) -> None:
         """Wait for a turn. A day's budget that is used up raises `TransientError` until the next UTC day."""
         self._spend(purpose)
@@ -66,7 +70,7 @@ class Budget:
         self._used[purpose] += 1
 
     def _limiter(self, purpose: Purpose) -> AsyncLimiter:
-        rate = self._per_second * self._share(purpose)
+        rate = self.rate(purpose)
         burst = max(1.0, rate * BURST_S)
         return AsyncLimiter(burst, burst / rate)
 
