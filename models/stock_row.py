@@ -58,7 +58,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `base` is the adopted reading (None: never read), true at some moment of the fence `t0 .. t1`. `moves` are ordered
     by `hi_ms`. `folded`: moves were forgotten for lack of room. `item` is the warehouse's own id of the SKU. `stocked`
-    False: the warehouse keeps no stock of it, so no channel is told on its account.
+    False: the warehouse keeps no stock of it, so no channel is told on its account. `cost` of one piece, as last adopted.
     """
 
     base: Decimal | None = None
@@ -71,6 +71,7 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     held: Held | None = None
     drift: Drift | None = None
     stocked: bool = True
+    cost: Decimal | None = None
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,7 +101,8 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The last number said, with all that is needed to say it again word for word.
 
     `value` is the level, or the running total of an incremental channel, whose `level` is kept where it differs.
-    `parts` is kept for channels with several places; with one place they follow from the level.
+    `parts` is kept for channels with several places; with one place they follow from the level. `costs` is kept for channels
+    that keep stock per store.
     `taken`: the channel acknowledged it (kept for audited channels only).
     """
 
@@ -110,6 +112,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     level: Decimal | None = None
     buffer: Decimal = ZERO
     parts: dict[str, Decimal] | None = None
+    costs: dict[str, Decimal] = {}
     taken: bool = False
 
 
@@ -130,11 +133,12 @@ class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Look(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An audit under way: the channel showed `shown` in an answer of `answered_ms`, while all was quiet.
 
-    `told` and `lows` (per place of the channel) are what must not change. `second_ms` is when the second look, which
-    saw the same, was asked for; readings asked for later than that decide.
+    `shown` is one number, or one per place for a channel that keeps stock per store. `told` and `lows` (per place of the
+    channel) are what must not change. `second_ms` is when the second look, which saw the same, was asked for; readings asked
+    for later than that decide.
     """
 
-    shown: Decimal
+    shown: Decimal | tuple[Decimal, ...]
     answered_ms: int
     told: int | None
     lows: tuple[Decimal, ...]

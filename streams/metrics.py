@@ -62,6 +62,7 @@ METRICS: dict[str, Metric] = {
     "own_move_covers_total": Metric(Counter, "Own moves, by how far open lines explain them.", ("connection", "result")),
     "stock_hold_units": Metric(Histogram, "Units of a raise that waits for late moves.", ("connection",), UNITS),
     "channel_audit_total": Metric(Counter, "Looks at a channel's own number, by their result.", ("connection", "result")),
+    "channel_drift_units": Metric(Histogram, "Units a store of a quiet channel was off when it was read.", ("connection", "store"), UNITS),
     "channel_told_total": Metric(Counter, "Numbers told to a channel.", ("connection",)),
     "replayed_records_total": Metric(Counter, "Stock facts that their row had already: told again, word for word.", ("connection",)),
     # The sender.

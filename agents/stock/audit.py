@@ -4,16 +4,21 @@ A channel is proved quiet instead of caught at a quiet hour: it shows the same n
 else moved, and readings asked for after the second look agree. Then the difference is corrected, once.
 """
 
-from decimal import Decimal
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, Decimal
 
 from msgspec.structs import replace
 
+from agents.stock import channel as channels
 from agents.stock.draft import Draft
 from models.config import ChannelConfig
 from models.facts import ChannelShown, Told
 from models.stock_row import ZERO, Channel, Look
 
 _STARTS_UNKNOWN = ("in_step", "read")
+_FINEST = Decimal("0.001")
+_MOST = Decimal(999_999)
+"""What a store can be told: three decimals, and never more than this (retailCRM cuts it there)."""
 
 
 def is_opened(channel: Channel, config: ChannelConfig) -> bool:
@@ -41,6 +46,26 @@ def should_show(lows: tuple[Decimal, ...], config: ChannelConfig) -> Decimal:
     return level if config.incremental else max(ZERO, level)
 
 
+def is_right(shown: Decimal | tuple[Decimal, ...], lows: tuple[Decimal, ...], config: ChannelConfig) -> bool:
+    """Whether a quiet channel shows what it should, per store where it keeps stock so."""
+    return shown == (stores_should_show(lows, config) if isinstance(shown, tuple) else should_show(lows, config))
+
+
+def stores_should_show(lows: tuple[Decimal, ...], config: ChannelConfig) -> tuple[Decimal, ...]:
+    """What the store of each place shows when it is right and quiet, as it can be told on the wire."""
+    parts = channels.split(dict(zip(config.places, lows, strict=True)), config.buffer)
+    return tuple(_on_the_wire(part, presence=config.stores.get(place) in config.presence) for place, part in parts.items())
+
+
+def _on_the_wire(part: Decimal, *, presence: bool) -> Decimal:
+    return Decimal(part > 0) if presence else min(part.quantize(_FINEST, rounding=ROUND_FLOOR), _MOST)
+
+
+def _stores_shown(fact: ChannelShown, config: ChannelConfig) -> tuple[Decimal, ...]:
+    """A store that says nothing of the SKU has none."""
+    return tuple(fact.stores.get(config.stores.get(place, ""), ZERO) for place in config.places)
+
+
 def on_shown(draft: Draft, fact: ChannelShown) -> None:
     """A look: the first is remembered, the second must see the same a lag later."""
     config = draft.plan.channels.get(fact.connection)
@@ -52,23 +77,30 @@ def on_shown(draft: Draft, fact: ChannelShown) -> None:
         draft.count("channel_audit_total", fact.connection, "not_quiet")
         _put_look(draft, fact.connection, None)
         return
-    if is_opened(channel, config) and fact.shown == should_show(lows, config):
+    shown = _stores_shown(fact, config) if config.stores else fact.shown
+    if is_opened(channel, config) and is_right(shown, lows, config):
         draft.count("channel_audit_total", fact.connection, "agreed")
         _put_look(draft, fact.connection, None)
         return
-    _put_look(draft, fact.connection, next_look(channel, config, fact, lows))
-
-
-def next_look(channel: Channel, config: ChannelConfig, fact: ChannelShown, lows: tuple[Decimal, ...]) -> Look:
-    """The audit after one more look."""
+    if isinstance(shown, tuple):
+        _count_drift(draft, fact.connection, config, zip(shown, stores_should_show(lows, config), strict=True))
     told = None if channel.told is None else channel.told.sequence
-    old = channel.look
-    first = Look(fact.shown, fact.answered_ms, told, lows)
+    _put_look(draft, fact.connection, next_look(channel.look, Look(shown, fact.answered_ms, told, lows), fact.asked_ms, config.lag_ms))
+
+
+def _count_drift(draft: Draft, name: str, config: ChannelConfig, stores: Iterable[tuple[Decimal, Decimal]]) -> None:
+    for place, (shown, due) in zip(config.places, stores, strict=True):
+        if shown != due:
+            draft.count("channel_drift_units", name, config.stores[place], value=float(abs(shown - due)))
+
+
+def next_look(old: Look | None, first: Look, asked_ms: int, lag_ms: int) -> Look:
+    """The audit after one more look, which would be `first` if there were none before it."""
     if old is None or (old.shown, old.told, old.lows) != (first.shown, first.told, first.lows):
         return first
-    if old.second_ms is not None or fact.asked_ms < old.answered_ms + config.lag_ms:
+    if old.second_ms is not None or asked_ms < old.answered_ms + lag_ms:
         return old
-    return replace(old, second_ms=fact.asked_ms)
+    return replace(old, second_ms=asked_ms)
 
 
 def on_told(draft: Draft, fact: Told) -> None:
@@ -99,7 +131,7 @@ def correct(draft: Draft, name: str, look: Look) -> None:
     """Take the difference as sold by the channel (an increment: a sale slipping in afterwards does no harm)."""
     config = draft.plan.channels[name]
     channel = draft.channel(name)
-    if not config.incremental:
+    if isinstance(look.shown, tuple) or not config.incremental:
         draft.put_channel(name, replace(channel, look=None))
         draft.say_again.add(name)
         return

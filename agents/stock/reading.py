@@ -24,8 +24,8 @@ def on_counted(draft: Draft, fact: StockCounted) -> None:
     if correction.refuses(draft, fact, place, reading):
         draft.count("stock_readings_total", fact.connection, "held")
         return
-    if place.stocked != fact.stocked:
-        place = replace(place, stocked=fact.stocked)
+    if (place.stocked, place.cost) != (fact.stocked, fact.cost):
+        place = replace(place, stocked=fact.stocked, cost=fact.cost)
     adopt(draft, fact.place, place, reading)
     _count(draft, fact)
 

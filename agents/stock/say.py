@@ -48,16 +48,23 @@ def say(draft: Draft, name: str, config: ChannelConfig) -> None:
     level = sum(shares.values(), start=-config.buffer) if len(shares) > 1 or config.buffer else next(iter(shares.values()))
     value = total_of(level, channel) if config.incremental else level
     parts = channels.split(shares, config.buffer) if len(shares) > 1 else None
-    if name in draft.say_again or differs(channel.told, value, parts if config.stores else None):
-        told = Told(draft.record.sequence, draft.now, value, None if level == value else level, config.buffer or ZERO, parts)
+    costs = costs_of(draft, config) if config.stores else {}
+    if name in draft.say_again or differs(channel.told, value, parts if config.stores else None, costs):
+        told = Told(draft.record.sequence, draft.now, value, None if level == value else level, config.buffer or ZERO, parts, costs)
         draft.put_channel(name, replace(channel, told=told))
         draft.emits.append(level_emit(draft.plan, draft.sku, name, told))
         draft.count("channel_told_total", name)
 
 
-def differs(told: Told | None, value: Decimal, parts: dict[str, Decimal] | None) -> bool:
-    """K2: whether the number, or its split over the stores, is news to the channel."""
-    return told is None or told.value != value or (parts is not None and told.parts != parts)
+def costs_of(draft: Draft, config: ChannelConfig) -> dict[str, Decimal]:
+    """What one piece costs at each place that says so."""
+    costs = {place: draft.wh[place].cost for place in config.places}
+    return {place: cost for place, cost in costs.items() if cost is not None}
+
+
+def differs(told: Told | None, value: Decimal, parts: dict[str, Decimal] | None, costs: dict[str, Decimal]) -> bool:
+    """K2: whether the number, its split over the stores, or a cost is news to the channel."""
+    return told is None or told.value != value or (parts is not None and told.parts != parts) or told.costs != costs
 
 
 def level_emit(plan: Plan, sku: str, name: str, told: Told) -> Emit:
@@ -72,6 +79,7 @@ def level_emit(plan: Plan, sku: str, name: str, told: Told) -> Emit:
         total=told.value if config.incremental else None,
         buffer=told.buffer,
         parts={config.places[0]: max(ZERO, level)} if told.parts is None else told.parts,
+        costs=told.costs,
         as_of_ms=told.as_of_ms,
     )
     return Emit(topic=plan.level_topics[name], key=sku, value=said, conflate=True)

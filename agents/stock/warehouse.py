@@ -128,4 +128,4 @@ def adopt(place: Place, value: Decimal, t0: int, t1: int) -> Place:
     moves = place.moves
     if moves and is_in_base(moves[0].hi_ms, t0):
         moves = tuple(move for move in moves if not is_in_base(move.hi_ms, t0))
-    return Place(value, t0, t1, place.item, moves, False, place.ask, None, place.drift, place.stocked)  # noqa: FBT003  # positions are faster here
+    return Place(value, t0, t1, place.item, moves, False, place.ask, None, place.drift, place.stocked, place.cost)  # noqa: FBT003  # positions are faster here

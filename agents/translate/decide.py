@@ -101,9 +101,11 @@ def observe(row: ItemRow, observation: Observation, seen: Seen) -> Step:
     match observation:
         case Ignored(event):
             return Step(row, counts=(_ignored(seen, event),))
-        case ShownSeen(sku, shown):
+        case ShownSeen(sku, shown, stores):
             asked_ms, answered_ms = seen.inbound.asked_ms or seen.inbound.received_ms, seen.inbound.answered_ms or seen.inbound.received_ms
-            fact = ChannelShown(connection=seen.config.connection, sku=sku, shown=shown, asked_ms=asked_ms, answered_ms=answered_ms)
+            fact = ChannelShown(
+                connection=seen.config.connection, sku=sku, shown=shown, asked_ms=asked_ms, answered_ms=answered_ms, stores=stores
+            )
             return Step(row, (_fact(sku, fact),))
         case of_item if of_item.item != seen.item:
             reason = f"it speaks of item {of_item.item} under the key {seen.item}: write it again under the item's own key"
@@ -228,6 +230,7 @@ def _counted(sku: str, seen: Seen, reading: ReadingSeen | None = None) -> Emit:
         t1_ms=t1_ms,
         sweep=seen.inbound.sweep,
         stocked=reading.stocked if reading else True,
+        cost=reading.cost if reading else None,
     )
     return _fact(sku, fact)
 

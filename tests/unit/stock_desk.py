@@ -111,7 +111,7 @@ class Desk:
     def say(self, body: Message, now: int | None = None) -> Decision:
         return self.hand(self.record(body, now))
 
-    def reading(self, value: float | str | Decimal, t0: int, t1: int, *, place: str = "w", sweep: str | None = None) -> Decision:
+    def reading(self, value: float | str | Decimal, t0: int, t1: int, *, place: str = "w", **more: Any) -> Decision:  # noqa: ANN401  # members of the fact
         """A reading whose figure was taken in `t0 .. t1` (ms)."""
         fact = StockCounted(
             connection=self._connection(place),
@@ -121,7 +121,7 @@ class Desk:
             value=Decimal(value),
             t0_ms=t0,
             t1_ms=t1,
-            sweep=sweep,
+            **more,
         )
         return self.say(fact, max(self.now, t1))
 
@@ -173,6 +173,13 @@ class Desk:
 
     def shown(self, value: float | str, asked: int, *, c: str = "c") -> Decision:
         fact = ChannelShown(connection=c, sku=self.sku, shown=Decimal(value), asked_ms=asked, answered_ms=asked + 10)
+        return self.say(fact, max(self.now, asked + 10))
+
+    def stores(self, asked: int, **shown: str | int) -> Decision:
+        """What each store of channel `c` shows, by its code."""
+        numbers = {code: Decimal(number) for code, number in shown.items()}
+        total = sum(numbers.values(), start=Decimal(0))
+        fact = ChannelShown(connection="c", sku=self.sku, shown=total, asked_ms=asked, answered_ms=asked + 10, stores=numbers)
         return self.say(fact, max(self.now, asked + 10))
 
     def taken(self, c: str = "c") -> Decision:

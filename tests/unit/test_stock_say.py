@@ -13,7 +13,7 @@ from models.config import StockConfig
 from models.facts import Resend, StockCounted, Told
 from models.message import ConfigChanged, Tick
 from models.stock_row import StockRow, SweepRow
-from tests.unit.stock_desk import SELLER, Desk, channel, metrics, one, warehouse
+from tests.unit.stock_desk import LAG_MS, SELLER, Desk, channel, metrics, one, warehouse
 
 
 def two_by_three() -> StockConfig:
@@ -266,3 +266,79 @@ def test_tick_and_configuration_when_in_one_record_then_either_does_the_work_of_
     desk.hand(msgspec.structs.replace(record, body=ConfigChanged(digest="x", config=msgspec.Raw(b"{}"))))
     assert desk.level() == 5
     assert len(desk.hints) == 1
+
+
+def per_store(**changes: Any) -> Desk:  # noqa: ANN401  # members of the channel
+    """Two places, each a store of an absolute, audited channel that keeps stock per store; what it was told it took."""
+    places = channel(
+        places=("a", "b"), sellers={}, incremental=False, orders_mode=False, stores={"a": "A", "b": "B"}, audited=True, **changes
+    )
+    desk = Desk(StockConfig(warehouses={"a": warehouse("wh-a"), "b": warehouse("wh-b")}, channels={"c": places}))
+    desk.reading("10.5", 0, 0, place="a", cost=Decimal("310.00"))
+    desk.reading(5, 0, 0, place="b")
+    desk.taken()
+    return desk
+
+
+@pytest.mark.req("R-17", "R-23")
+def test_cost_when_a_warehouse_says_it_then_told_per_place_digit_by_digit_and_absent_elsewhere() -> None:
+    level = per_store().told["c"]
+    assert level.parts == {"a": Decimal("10.5"), "b": 5}
+    assert {place: str(cost) for place, cost in level.costs.items()} == {"a": "310.00"}
+
+
+@pytest.mark.req("R-17")
+def test_cost_when_it_changes_and_the_number_does_not_then_told_again() -> None:
+    desk = per_store()
+    first = desk.told["c"].sequence
+    desk.reading("10.5", 100, 100, place="a", cost=Decimal("310.00"))
+    assert desk.told["c"].sequence == first
+    desk.reading("10.5", 200, 200, place="a", cost=Decimal("311.25"))
+    assert desk.told["c"].sequence > first
+    assert desk.told["c"].costs == {"a": Decimal("311.25")}
+
+
+@pytest.mark.req("R-17")
+def test_cost_when_the_channel_keeps_no_stores_then_not_told() -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(1, 0, 0, cost=Decimal(7))
+    assert desk.told["c"].costs == {}
+
+
+@pytest.mark.req("R-15", "R-23")
+def test_split_when_it_changes_and_the_sum_does_not_then_told_again() -> None:
+    desk = per_store()
+    first = desk.told["c"].sequence
+    desk.moved(-1, 1, place="a")
+    desk.moved(1, 1, place="b")
+    assert desk.level() == Decimal("15.5")
+    assert desk.told["c"].sequence > first
+    assert desk.told["c"].parts == {"a": Decimal("9.5"), "b": 6}
+
+
+@pytest.mark.req("R-15")
+def test_stores_when_their_sum_is_right_but_one_is_not_then_told_again_once_proved_quiet() -> None:
+    desk = per_store()
+    first = desk.told["c"].sequence
+    found = metrics(desk.stores(1_000, A="9.5", B=6))
+    assert found["channel_drift_units"] == [(("c", "A"), 1.0), (("c", "B"), 1.0)]
+    desk.stores(1_010 + LAG_MS, A="9.5", B=6)
+    desk.reading("10.5", desk.now + 5, desk.now + 6, place="a", cost=Decimal("310.00"))
+    desk.reading(5, desk.now + 5, desk.now + 6, place="b")
+    assert desk.told["c"].sequence > first
+    assert desk.told["c"].parts == {"a": Decimal("10.5"), "b": 5}
+
+
+@pytest.mark.req("R-15")
+@pytest.mark.parametrize(
+    ("shown", "result"), [({"A": "10.5", "B": 5}, "agreed"), ({"A": "10.5", "B": 5, "other": 9}, "agreed"), ({"A": "10.5"}, None)]
+)
+def test_stores_when_read_back_then_only_ours_count_and_a_missing_row_is_nothing(shown: dict[str, str | int], result: str | None) -> None:
+    results = [labels[1] for labels, _ in metrics(per_store().stores(1_000, **shown)).get("channel_audit_total", [])]
+    assert results == ([] if result is None else [result])
+
+
+@pytest.mark.req("R-15")
+def test_store_when_it_shows_presence_only_then_1_after_sending_many_is_no_drift() -> None:
+    results = metrics(per_store(presence=("A",)).stores(1_000, A=1, B=5))["channel_audit_total"]
+    assert results == [(("c", "agreed"), 1.0)]

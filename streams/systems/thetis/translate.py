@@ -97,15 +97,33 @@ def _on_item(item: wire.TradeItem) -> Observation:
         return Ignored("item without SKU")
     available = Decimal(0) if item.num_items_available is None or item.active is False else item.num_items_available
     return ReadingSeen(
-        item=_required(item.id, "id"), sku=sku, value=_quantity(available, "numItemsAvailable"), stocked=item.stocked is not False
+        item=_required(item.id, "id"),
+        sku=sku,
+        value=_quantity(available, "numItemsAvailable"),
+        stocked=item.stocked is not False,
+        cost=_cost(item.standard_cost_price),
     )
 
 
+def _cost(given: msgspec.Raw) -> Decimal | None:
+    """A cost price, digit by digit; None for what is none."""
+    try:
+        cost = wire.decode_cost(bytes(given))
+    except PoisonError:
+        return None
+    return cost if cost is not None and _is_exact(cost) and cost >= 0 else None
+
+
 def _quantity(value: Decimal, name: str) -> Decimal:
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or value.adjusted() >= LARGEST.adjusted() or exponent < FINEST:
+    if not _is_exact(value):
         raise PoisonError(f"{name} is no quantity: {value}")
     return value
+
+
+def _is_exact(value: Decimal) -> bool:
+    """Whether sums of such numbers stay exact."""
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and value.adjusted() < LARGEST.adjusted() and exponent >= FINEST
 
 
 def _required(identifier: object, name: str) -> str:

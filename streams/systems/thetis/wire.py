@@ -42,13 +42,17 @@ class FullEvent(msgspec.Struct, frozen=True):
 
 
 class TradeItem(msgspec.Struct, frozen=True, rename="camel"):
-    """One element of `GET /globalTradeItems`. `num_items_available` is null for what was never in stock."""
+    """One element of `GET /globalTradeItems`. `num_items_available` is null for what was never in stock.
+
+    `standard_cost_price` is not decoded here: a cost that is none must not cost us the number.
+    """
 
     id: int | str
     stock_keeping_unit: str | None = None
     num_items_available: Decimal | None = None
     active: bool | None = None
     stocked: bool | None = None
+    standard_cost_price: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Identified(msgspec.Struct, frozen=True):
@@ -78,6 +82,7 @@ decode_body = ForeignDecoder[Body](Body, SENT)
 decode_event = ForeignDecoder[Event](Event, SENT)
 decode_full_event = ForeignDecoder[FullEvent](FullEvent, SENT)
 decode_item = ForeignDecoder[TradeItem](TradeItem, SENT)
+decode_cost = ForeignDecoder[Decimal | None](Decimal | None, SENT)
 decode_identified = ForeignDecoder[Identified](Identified, SENT)
 decode_rows = ForeignDecoder[list[msgspec.Raw]](list[msgspec.Raw], SENT)
 decode_ids = ForeignDecoder[list[Identified]](list[Identified], SENT)

@@ -155,6 +155,21 @@ def test_translate_when_items_are_read_then_available_stock_null_counts_0_and_in
     ]
 
 
+@pytest.mark.req("R-17")
+@pytest.mark.parametrize(
+    ("given", "cost"),
+    [("310.00", "310.00"), ("0.125", "0.125"), ("0", "0"), ("null", None), ('"free"', None), ("-1", None), ("1e99", None)],
+)
+def test_translate_when_an_item_has_a_cost_price_then_its_digits_are_kept_and_nonsense_costs_not_the_number(
+    given: str, cost: str | None
+) -> None:
+    body = f'{{"id": 1, "stockKeepingUnit": "A", "numItemsAvailable": 3, "standardCostPrice": {given}}}'
+    [seen] = translate(body.encode(), READING)
+    assert isinstance(seen, ReadingSeen)
+    assert seen.value == 3
+    assert (None if seen.cost is None else str(seen.cost)) == cost
+
+
 def test_translate_when_an_item_has_no_sku_then_nothing_of_it_is_said() -> None:
     assert translate(b'{"id": 1, "stockKeepingUnit": " "}', READING) == [Ignored("item without SKU")]
 

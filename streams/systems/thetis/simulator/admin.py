@@ -20,12 +20,13 @@ class NewItems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ItemChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What becomes of the item with this SKU: another SKU (`rename`), inactive, not stocked, or `gone`."""
+    """What becomes of the item with this SKU: another SKU (`rename`), inactive, not stocked, another `cost`, or `gone`."""
 
     sku: str
     rename: str | None = None
     active: bool | None = None
     stocked: bool | None = None
+    cost: Decimal | None = None
     gone: bool = False
 
 
@@ -108,6 +109,7 @@ class Admin:
         item.sku = change.rename or item.sku
         item.active = item.active if change.active is None else change.active
         item.stocked = item.stocked if change.stocked is None else change.stocked
+        item.cost = item.cost if change.cost is None else change.cost
         if change.gone:
             del self._world.items[item.id]
         return answer({"id": item.id})

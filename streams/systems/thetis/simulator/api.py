@@ -191,6 +191,7 @@ class Api:
             "available": (available or 0) > 0 or not item.stocked,
             "crossDock": False,
             "active": item.active,
+            "standardCostPrice": item.cost,
         }
 
     def _shipment(self, shipment: Shipment) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import msgspec
 
 
 class ItemOption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A trade item. `available` null: never in stock."""
+    """A trade item. `available` null: never in stock; `cost` null: no cost price is known."""
 
     sku: str
     available: Decimal | None = Decimal(0)
     active: bool = True
     stocked: bool = True
+    cost: Decimal | None = None
 
 
 class SellerOption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

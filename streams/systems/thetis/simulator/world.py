@@ -27,6 +27,7 @@ class Item(msgspec.Struct, kw_only=True):
     reserved: Decimal = NONE
     active: bool = True
     stocked: bool = True
+    cost: Decimal | None = None
     past: list[tuple[float, Decimal | None]] = []
 
     @property
@@ -91,7 +92,14 @@ class World:
 
     def create(self, option: ItemOption, *, announce: bool) -> Item:
         """A new trade item."""
-        item = Item(id=self.new_id(), sku=option.sku, saleable=option.available, active=option.active, stocked=option.stocked)
+        item = Item(
+            id=self.new_id(),
+            sku=option.sku,
+            saleable=option.available,
+            active=option.active,
+            stocked=option.stocked,
+            cost=option.cost,
+        )
         self.items[item.id] = item
         if announce:
             self.emit("globalTradeItemCreated", {"globalTradeItemId": item.id, "stockKeepingUnit": item.sku})
