@@ -15,8 +15,10 @@ from agents.send import bulk_send_agent, send_agent
 from agents.stock.agent import stock_agent
 from agents.translate.agent import translate_agent
 from models.agent import LaneAgent, TableAgent
+from models.topics import FACT_STOCK, REVIEW
 from streams import engine
-from streams.configure import FaustRole, context_of, engine_settings, reconcile_rule, stock_config, translate_config
+from streams.catalogue import CATALOGUE, PAGE_OFFERS, CataloguePager
+from streams.configure import FaustRole, catalogue_rule, context_of, engine_settings, reconcile_rule, stock_config, translate_config
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.receiver import serve
 from streams.seed import seed
@@ -82,7 +84,7 @@ def _made(settings: Settings, role: FaustRole, doors: Doors) -> Iterator[Agent]:
     elif role == "sender":
         yield from _sender(settings, doors)
     else:
-        yield poll_agent(_pollers(settings, doors))
+        yield poll_agent(_pollers(settings, doors), also=(FACT_STOCK, REVIEW))
 
 
 def _worker(settings: Settings) -> Iterator[Agent]:
@@ -121,4 +123,15 @@ def _pollers(settings: Settings, doors: Doors) -> dict[tuple[str, str], tuple[Pa
             pagers = connection.system.pagers(connection.name, connection.settings, doors.to(connection, Purpose.POLL))
             rule = reconcile_rule(settings, connection.name)
             lists |= {(connection.name, what): (pager, rule) for what, pager in pagers.items()}
+    for route in settings.stock:
+        lists[route.channel, CATALOGUE] = (
+            _catalogue(settings, settings.connections[route.channel], doors),
+            catalogue_rule(settings, route),
+        )
     return lists
+
+
+def _catalogue(settings: Settings, channel: Connection, doors: Doors) -> Pager:
+    """Half of what the channel can be told, so that live changes are not held up."""
+    offers = PAGE_OFFERS if channel.system.bulk else 1
+    return CataloguePager(settings.kafka, channel.name, offers_per_s=doors.budget(channel).rate(Purpose.SEND) * offers / 2)
