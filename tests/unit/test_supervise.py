@@ -41,7 +41,7 @@ async def test_stop_when_child_pauses_before_its_restart_then_at_once() -> None:
     async def pausing() -> bool:
         return child.starts >= 3
 
-    await eventually(pausing)
+    await eventually(pausing, within_s=30)
     await child.stop()
     assert await asyncio.wait_for(run, 5) == 1
 
