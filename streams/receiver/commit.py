@@ -131,9 +131,9 @@ class Lane:
             overdue.append(self._waiting.popleft())
         self._settle(overdue, stored=False)
 
-    def _settle(self, deposits: Iterable[Deposit], *, stored: bool) -> None:
+    def _settle(self, deposits: Sequence[Deposit], *, stored: bool) -> None:
+        self._release(sum(deposit.size for deposit in deposits))
         for deposit in deposits:
-            self._release(deposit.size)
             deposit.done(stored)
 
     async def stop(self) -> None:

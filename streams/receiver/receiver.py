@@ -29,6 +29,7 @@ RETRY_AFTER_S = 5
 BACKLOG = 1_024
 LIVE, READY, METRICS = OPERATIONS = ("/live", "/ready", "/metrics")
 OK, UNAVAILABLE = 200, 503
+STORED_ANSWER, UNAVAILABLE_ANSWER = Answer(STORED), Answer(UNAVAILABLE, retry_after_s=RETRY_AFTER_S)
 
 
 class Address(NamedTuple):
@@ -175,7 +176,7 @@ class Receiver:
 
     def _answer(self, connection: str, outcome: str, status: int) -> Answer:
         self._answered[connection, outcome] += 1
-        return Answer(status, retry_after_s=RETRY_AFTER_S if status == UNAVAILABLE else None)
+        return UNAVAILABLE_ANSWER if status == UNAVAILABLE else STORED_ANSWER if status == STORED else Answer(status)
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,6 +15,8 @@ CLOSE = {b"connection": b"close"}
 class Fields(Mapping[str, str]):
     """Headers by their names in lower case, the first of each name; a value is decoded when somebody asks for it."""
 
+    __slots__ = ("_raw",)
+
     def __init__(self, raw: Mapping[bytes, bytes]) -> None:
         self._raw = raw
 

@@ -23,7 +23,8 @@ class ShopWebhook:
     def take(self, hook: Hook) -> Taken:
         """Key: the order, SKU or customer it is about, so that each one's events stay in order. Delivery: `webhook-id`."""
         event = wire.decode_received(hook.body)
-        about = next((about for about in (event.data.order, event.data.sku, event.data.number) if about is not None), None)
+        data = event.data
+        about = data.order if data.order is not None else data.sku if data.sku is not None else data.number
         if about == "":
             raise PoisonError(f"{event.type} names what it is about by an empty text")
         return Taken(self._connection if about is None else str(about), hook.headers["webhook-id"])
