@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Show the configuration in force, and say what does not fit.",
     "dead": "What could not be used, and why.",
     "demo": "Play the main job on this machine, as a live picture.",
+    "explain": "Show why a number is what it is.",
     "reconcile": "Read the warehouses' full lists now.",
     "run": "Run one or more roles.",
     "simulate": "Run a simulated remote system.",
