@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -53,6 +54,7 @@ def unknown(path: str, key: str, known: Mapping[str, object]) -> str:
 
 
 def _value(kind: Any, value: Any, path: str, problems: list[str]) -> Any:  # noqa: ANN401  # any type a field may have
+    kind = _present(kind)
     origin, arguments = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and origin is None and issubclass(kind, msgspec.Struct):
         return decode(kind, value, path, problems)
@@ -68,6 +70,12 @@ def _value(kind: Any, value: Any, path: str, problems: list[str]) -> Any:  # noq
     except msgspec.ValidationError as error:
         problems.append(f"{path}: {_in_words(error)}")
     return None
+
+
+def _present(kind: Any) -> Any:  # noqa: ANN401  # any type a field may have
+    """The struct of a field that may also be left out; any other type as it is."""
+    present = [one for one in get_args(kind) if one is not NoneType] if get_origin(kind) in {Union, UnionType} else []
+    return present[0] if len(present) == 1 and isinstance(present[0], type) and issubclass(present[0], msgspec.Struct) else kind
 
 
 def _secret(reference: Any, path: str) -> Secret:  # noqa: ANN401  # whatever stands in the file

@@ -28,6 +28,7 @@ class Taken(msgspec.Struct, frozen=True):
     """Where a genuine request goes: its `key` in `inbound.<c>.v1` and delivery id, or straight to `dead.v1`.
 
     `emits` are acknowledged with it before anything is answered; `answer` is the JSON body of our 200 (empty: a 204 or 200 without).
+    `body` is stored in place of what came, where that holds a secret (None: what came is stored).
     """
 
     key: str
@@ -35,6 +36,7 @@ class Taken(msgspec.Struct, frozen=True):
     dead: Dead | None = None
     emits: tuple[Emit, ...] = ()
     answer: bytes = b""
+    body: bytes | None = None
 
 
 class Webhook(Protocol):

@@ -63,8 +63,7 @@ class RetailCrmSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     `account_url` is the account's own address. `offer_key` says which of an offer's ids is our SKU: `xmlId` (its id in the warehouse
     system) or `externalId` (its id in the shop). `presence_stores` are the codes of stores that keep only whether there is any.
     What is shown is read back every `shown_every_s` seconds. The account is called at most `calls_per_s` times a second, by all our
-    processes together. Quantities have at most `decimals` decimals. Without `module` we are not registered: the account asks us
-    nothing by itself.
+    processes together. Without `module` we are not registered: the account asks us nothing by itself.
     """
 
     account_url: str
@@ -76,7 +75,6 @@ class RetailCrmSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     shown_every_s: float = 900.0
     calls_per_s: float = CALLS_PER_S_MAX
     call_deadline_s: float = 8.0
-    decimals: int = 3
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, all at once."""
@@ -99,11 +97,6 @@ class RetailCrmSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             yield f"calls_per_s must be more than 0 and at most {CALLS_PER_S_MAX:.0f}, which is the vendor's limit for a key"
         if self.shown_every_s <= 0 or self.call_deadline_s <= 0:
             yield "shown_every_s and call_deadline_s must be more than 0"
-        if not 0 <= self.decimals <= DECIMALS_MAX:
-            yield f"decimals must be 0 to {DECIMALS_MAX}"
-
-
-DECIMALS_MAX = 3
 
 
 def _not_urls(settings: msgspec.Struct, names: tuple[str, ...]) -> Iterator[str]:
