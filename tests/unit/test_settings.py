@@ -246,7 +246,7 @@ def test_load_when_file_is_missing_or_broken_then_config_error(tmp_path: Path) -
 
 
 def test_example_when_loaded_then_every_key_in_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("THETIS_KEY", "THETIS_ID", "THETIS_SECRET", "THETIS_HOOK", "SHOP_HOOK", "MARKET_HOOK"):
+    for name in ("THETIS_KEY", "THETIS_ID", "THETIS_SECRET", "THETIS_HOOK", "SHOP_HOOK", "MARKET_HOOK", "CRM_KEY", "CRM_CLIENT_ID"):
         monkeypatch.setenv(name, "whsec_c3RvY2t3aXJlLWV4YW1wbGUtc2VjcmV0LTAwMDAwMDAx")
     settings = load(Path(__file__).parents[2] / "stockwire.example.toml")
-    assert set(settings.connections) == {"wh-aarhus", "web-dk", "market"}
+    assert set(settings.connections) == {"wh-aarhus", "web-dk", "market", "crm"}

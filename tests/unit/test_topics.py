@@ -10,7 +10,7 @@ from streams.engine.app import changelog_topic
 from streams.settings import load
 from streams.topics import group, topics
 
-SECRETS = ("THETIS_KEY", "THETIS_ID", "THETIS_SECRET", "THETIS_HOOK", "SHOP_HOOK", "MARKET_HOOK")
+SECRETS = ("THETIS_KEY", "THETIS_ID", "THETIS_SECRET", "THETIS_HOOK", "SHOP_HOOK", "MARKET_HOOK", "CRM_KEY", "CRM_CLIENT_ID")
 
 
 @pytest.mark.req("X-18")
