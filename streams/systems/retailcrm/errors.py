@@ -22,6 +22,8 @@ SAYS = {
     "Parameter 'site' is missing": SITE,
 }
 """The fixed texts that are about the connection; all others may be in the account's language."""
+ABOUT_DATA = frozenset(("Errors in the entity format", "Errors in the input parameters", "Validation error"))
+"""The fixed texts that are about what was sent, also where no path says which part of it."""
 
 Clean = Callable[[str], str]
 """Takes secrets out of a text."""
@@ -71,6 +73,14 @@ def refusal(answer: Answer, said: wire.Envelope, clean: Clean) -> RefusedError:
     """The error of a no."""
     error = RefusedError(f"{_called(answer)} was answered {answer.status}: {clean(words(said))}", status=answer.status)
     return error.after(answer.exchange)
+
+
+def of_portion(answer: Answer, said: wire.Envelope, clean: Clean) -> RefusedError | OperatorError:
+    """The error of a no that names no row: about some row, or (as when nobody may edit stock) about all that will ever be sent."""
+    error = refusal(answer, said, clean)
+    if said.errors or not said.error_msg or said.error_msg in ABOUT_DATA:
+        return error
+    return OperatorError(f"{error}: see what the account allows (Settings, Warehouse: editing stock)").after(answer.exchange)
 
 
 def words(said: wire.Envelope) -> str:

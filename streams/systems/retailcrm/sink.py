@@ -11,7 +11,7 @@ from models.level import Level
 from streams.http import Answer, HttpClient
 from streams.systems.retailcrm import wire
 from streams.systems.retailcrm.client import ROWS_MAX, CrmClient
-from streams.systems.retailcrm.errors import PARTLY, Fault, faults, is_success, refusal
+from streams.systems.retailcrm.errors import PARTLY, Fault, faults, is_success, of_portion
 from streams.systems.retailcrm.row import stores_of
 from streams.systems.retailcrm.settings import RetailCrmSettings
 from streams.systems.spec import Context
@@ -44,7 +44,7 @@ class CrmSink:
         refused = self._refused(named, missing)
         rest = frozenset(range(len(rows))) - missing - refused.keys()
         if len(rest) == len(rows):
-            raise refusal(answer, said, self._client.clean)
+            raise of_portion(answer, said, self._client.clean)
         taken = answer.status == PARTLY and (uploaded.processed_offers_count or 0) >= len(rest)
         return Judged(exchange=answer.exchange, missing=missing, refused=refused, again=frozenset() if taken else rest)
 
