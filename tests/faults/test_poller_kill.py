@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from agents.poll.decide import first_cursor, key_of
 from models.codec import Decoder, encode
 from models.cursor import Cursor
-from models.topics import POLL, inbound
+from models.topics import DEAD, POLL, inbound
 from streams.topics import create, kept
 from tests.eventually import eventually
 from tests.faults.engine_fleet import Worker
@@ -51,7 +51,7 @@ async def test_poller_when_killed_in_the_middle_then_every_finished_sweep_is_who
     kafka: str, fresh: Callable[[str], str], tmp_path: Path
 ) -> None:
     connection = fresh("wh")
-    create(kafka, [kept(POLL, PARTITIONS, days=1), kept(inbound(connection), PARTITIONS, days=1)])
+    create(kafka, [kept(POLL, PARTITIONS, days=1), kept(DEAD, PARTITIONS, days=1), kept(inbound(connection), PARTITIONS, days=1)])
     environ = {
         "WORKER_KAFKA": kafka,
         "WORKER_GROUP": fresh("poller"),

@@ -5,7 +5,7 @@ import pytest
 from agents.poll.agent import poll_agent
 from agents.poll.decide import NEVER_MS
 from agents.ports import Element, Page
-from models.agent import Abandoned, LaneAgent
+from models.agent import Abandoned, Emit, LaneAgent, Rank
 from models.cursor import Cursor
 from models.errors import OperatorError, RefusedError, StockwireError, TransientError
 from models.inbound import Inbound
@@ -80,6 +80,25 @@ async def test_poll_when_page_is_read_then_its_elements_are_acknowledged_before_
     lane = MemoryLane(clock)
     await _agent(clock, FakePager(clock)).run(lane, record_of(FIRST))
     assert [[emit.topic for emit in emits] for emits in lane.emits] == [["inbound.wh.v1"] * 2, ["poll.v1"]]
+
+
+@pytest.mark.req("R-21")
+async def test_poll_when_a_page_has_records_of_its_own_then_they_are_acknowledged_before_the_cursor() -> None:
+    clock = Clock(20.0)
+    lane = MemoryLane(clock)
+    own = Emit(rank=Rank.FACT, topic="fact.stock.v1", key="a", value=b"")
+
+    class Saying:
+        every_s = 60.0
+
+        async def page(self, cursor: Cursor) -> Page:
+            return Page(elements=[], position=cursor.sweep, emits=(own,), pause_s=2.0)
+
+    agent = poll_agent({("wh", "stock"): (Saying(), "off")}, also=("fact.stock.v1",), rng=Middle(), clock=clock)
+    await agent.run(lane, record_of(FIRST))
+    assert lane.emits[0] == (own,)
+    assert _cursor_in(lane).due_ms == 22_000
+    assert set(agent.outputs) == {"poll.v1", "inbound.wh.v1", "fact.stock.v1"}
 
 
 async def test_poll_when_not_due_then_waits_and_a_newer_cursor_takes_its_place() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from agents.poll.decide import NEVER_MS, begun, first_cursor, key_of, next_cursor, next_sweep_ms
 from agents.ports import Element, Page
+from models.agent import Emit
 from models.cursor import Cursor
 from models.inbound import Inbound
 
@@ -45,6 +46,13 @@ def test_next_cursor_when_there_is_a_next_page_then_it_is_due_at_once_in_the_sam
 def test_next_cursor_when_list_ends_then_next_sweep_is_due_by_the_rule(rule: str, due_ms: int) -> None:
     cursor = Cursor(connection="wh", what="stock", due_ms=5, sweep="s", position="10", rows=10)
     assert _next(cursor, Page(elements=[], position=None), rule) == Cursor(connection="wh", what="stock", due_ms=due_ms)
+
+
+def test_next_cursor_when_the_page_wants_a_pause_then_the_next_one_is_due_after_it_and_its_records_count() -> None:
+    cursor = Cursor(connection="crm", what="catalogue", due_ms=5, sweep="s", position="x", rows=10)
+    emits = (Emit(topic="fact.stock.v1", key="k", value=b""),) * 2
+    found = _next(cursor, Page(elements=[], position="y", emits=emits, pause_s=1.5))
+    assert found == Cursor(connection="crm", what="catalogue", due_ms=NOON_MS + 1_500, sweep="s", position="y", rows=12)
 
 
 @given(st.integers(0, 4_000_000_000_000))

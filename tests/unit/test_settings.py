@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from models.errors import ConfigError
+from streams.configure import catalogue_rule
 from streams.secret import Secret
 from streams.settings import load, load_kafka, settings_of, shown
 from streams.systems.spec import Limits, SystemSpec
@@ -194,6 +195,8 @@ def test_load_when_everything_is_wrong_then_says_all_with_paths() -> None:
         ("buffer = 0.1", "buffer = inf", "stock[0]: buffer must be a number of at least 0"),
         ('"0 3 * * *"', '"0 3 * *"', "stock[0].reconcile: '0 3 * *' is neither"),
         ('"0 3 * * *"', '"99 3 * * *"', "stock[0].reconcile: '99 3 * * *' is neither"),
+        ("buffer = 0.1", 'catalogue = "continuous"', "stock[0].catalogue: 'continuous' is neither"),
+        ("buffer = 0.1", 'catalogue = "0 4 * *"', "stock[0].catalogue: '0 4 * *' is neither"),
         ("every_s = 0.5", "every_s = 0", "connections.wh: every_s must be more than 0"),
         ("lag_s = 2", 'starts_at = "one"', "connections.web.starts_at: "),
         ("every_s = 0.5", "lag_s = 2", "connections.wh.lag_s: unknown key"),
@@ -203,6 +206,14 @@ def test_load_when_everything_is_wrong_then_says_all_with_paths() -> None:
 def test_load_when_sections_disagree_then_says_where(old: str, new: str, problem: str) -> None:
     assert old in GOOD
     assert [found for found in _problems(GOOD.replace(old, new, 1)) if found.startswith(problem)]
+
+
+@pytest.mark.req("R-19")
+@pytest.mark.parametrize(("line", "rule"), [("", "30 1 * * 6"), ('catalogue = "off"', "off"), ('catalogue = "0 4 * * 0"', "0 4 * * 0")])
+def test_catalogue_when_the_route_does_not_say_then_as_the_system_says(line: str, rule: str) -> None:
+    systems = {**SYSTEMS, "till": msgspec.structs.replace(SYSTEMS["till"], catalogue="30 1 * * 6")}
+    settings = settings_of(tomllib.loads(GOOD.replace("buffer = 0.1", line), parse_float=Decimal), systems)
+    assert catalogue_rule(settings, settings.stock[0]) == rule
 
 
 def test_load_when_incremental_over_a_warehouse_without_moves_then_refused() -> None:
