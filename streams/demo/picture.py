@@ -16,22 +16,22 @@ BAR_WIDTH = 16
 
 
 class Shelf(msgspec.Struct):
-    """One SKU: what the warehouse really has available, what each shop may sell of it and what it shows."""
+    """One SKU: what the warehouse really has available, what each channel may sell of it and what it shows."""
 
     sku: str
     available: Decimal
     due: dict[str, Decimal]
     shown: dict[str, Decimal]
 
-    def agrees(self, shop: str) -> bool:
-        """Whether this shop shows the right number."""
-        return self.shown.get(shop) == self.due[shop]
+    def agrees(self, name: str) -> bool:
+        """Whether this channel shows the right number."""
+        return self.shown.get(name) == self.due[name]
 
 
 class Board(msgspec.Struct):
     """Everything the picture is drawn from. `story` is what has been said; `roles` maps a role to (pid or None, starts)."""
 
-    shops: list[str]
+    channels: list[str]
     started: float = msgspec.field(default_factory=time.monotonic)
     chapter: str = "Getting ready"
     story: list[str] = []
@@ -42,7 +42,7 @@ class Board(msgspec.Struct):
     @property
     def wrong(self) -> int:
         """How many numbers differ at this moment."""
-        return sum(not shelf.agrees(shop) for shelf in self.shelves for shop in self.shops)
+        return sum(not shelf.agrees(name) for shelf in self.shelves for name in self.channels)
 
 
 class Picture:
@@ -94,7 +94,7 @@ class Picture:
         return f"{time.monotonic() - self.board.started:5.1f} s"
 
     def _numbers(self) -> int:
-        return len(self.board.shelves) * len(self.board.shops)
+        return len(self.board.shelves) * len(self.board.channels)
 
     def _draw(self) -> RenderableType:
         board = self.board
@@ -115,7 +115,7 @@ def _roles(board: Board) -> Text:
     for role, (pid, starts) in board.roles.items():
         text.append(f" {role} ", "black on green" if pid else "white on red")
         text.append(f" start {starts} → " if starts > 1 else " → ")
-    text.append("shops    ")
+    text.append("channels    ")
     text.append("   ".join(f"{name}: {count}" for name, count in board.counts.items()), "dim")
     return text
 
@@ -125,16 +125,16 @@ def _shelves(board: Board) -> Table:
     table.add_column("item")
     table.add_column("warehouse", justify="right")
     table.add_column("", min_width=BAR_WIDTH)
-    for shop in board.shops:
-        table.add_column(f"{shop} shows", justify="right")
+    for name in board.channels:
+        table.add_column(f"{name} shows", justify="right")
     most = max((float(shelf.available) for shelf in board.shelves), default=1.0)
     for shelf in board.shelves:
         numbers = [
             Text(
-                f"{shelf.shown.get(shop, '-')}" + ("" if shelf.agrees(shop) else f" (≠ {shelf.due[shop]})"),
-                "green" if shelf.agrees(shop) else "yellow",
+                f"{shelf.shown.get(name, '-')}" + ("" if shelf.agrees(name) else f" (≠ {shelf.due[name]})"),
+                "green" if shelf.agrees(name) else "yellow",
             )
-            for shop in board.shops
+            for name in board.channels
         ]
         table.add_row(shelf.sku, str(shelf.available), Bar(max(most, 1.0), 0, max(0.0, float(shelf.available)), width=BAR_WIDTH), *numbers)
     return table

@@ -14,11 +14,12 @@ from streams import logs
 from streams.broker.embedded import EmbeddedBroker
 from streams.broker.real import RealBroker
 from streams.demo.picture import Board, Picture
-from streams.demo.scene import Scene
-from streams.demo.world import Shop, World
+from streams.demo.scene import CRM, ITEMS, Scene
+from streams.demo.world import Crm, Shop, World
 from streams.supervise import stop_requested
 
 SHOPS = {"web": Shop(mode="incremental"), "outlet": Shop(mode="absolute")}
+CRMS = {CRM: Crm(options={"offers": [{"xml_id": sku, "name": sku} for sku in ITEMS]})}
 Kafka = Literal["embedded", "real"]
 
 
@@ -57,10 +58,10 @@ async def _play(bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> 
 
 
 async def _scene(console: Console, bootstrap: str, folder: Path, *, embedded: bool, json: bool) -> bool:
-    board = Board(shops=list(SHOPS))
+    board = Board(channels=[*SHOPS, *CRMS])
     with Picture(board, console, json=json) as picture:
-        picture.say("Starting a warehouse, two shops, and Stockwire between them (receiver, worker, sender, poller)")
-        async with World(bootstrap=bootstrap, embedded=embedded, folder=folder, shops=SHOPS) as world:
+        picture.say("Starting a warehouse, two shops, a CRM, and Stockwire between them (receiver, worker, sender, poller)")
+        async with World(bootstrap=bootstrap, embedded=embedded, folder=folder, shops=SHOPS, crms=CRMS) as world:
             scene = Scene(world, picture)
             agreed = await scene.play()
             await scene.look()
@@ -76,15 +77,17 @@ def _conclude(console: Console, scene: Scene, board: Board, *, agreed: bool) -> 
     console.print(
         f"The two shops sold {sum(scene.sold.values())} times. The warehouse sent {counts.get('delivered', 0)} messages; some came "
         "twice, late or in the wrong order, some never. Twice the whole stock was read again while both shops were selling, and once "
-        "the program that knows all the numbers was killed."
+        "the program that knows all the numbers was killed. "
+        f"The CRM asked {scene.asked} times what is there, and was answered {scene.answered} times."
     )
     if agreed:
         console.print(
-            f"[bold green]All {len(board.shelves) * len(board.shops)} numbers agree:[/] each shop shows exactly what it may sell."
+            f"[bold green]All {len(board.shelves) * len(board.channels)} numbers agree:[/] "
+            "both shops and the CRM show exactly what they may sell."
         )
         return
     console.print("[bold red]These numbers do not agree:[/]")
     for shelf in board.shelves:
-        for shop in board.shops:
-            if not shelf.agrees(shop):
-                console.print(f"  {shelf.sku}: {shop} shows {shelf.shown.get(shop, 'nothing')}, should show {shelf.due[shop]}")
+        for name in board.channels:
+            if not shelf.agrees(name):
+                console.print(f"  {shelf.sku}: {name} shows {shelf.shown.get(name, 'nothing')}, should show {shelf.due[name]}")

@@ -23,6 +23,8 @@ ITEMS = (
     "tray",
     "whisk",
 )
+CRM = "crm"
+UPLOAD = "POST /store/inventories/upload"
 LOOK_EVERY_S = 0.25
 SALE_EVERY_S = 0.3
 QUIET_WITHIN_S = 40.0
@@ -39,6 +41,8 @@ class Scene:
         self._chance = random.Random(seed)  # noqa: S311  # a scene, not a secret
         self.sold: dict[str, int] = dict.fromkeys(world.shop_modes, 0)
         self.sold_out = 0
+        self.asked = self.answered = 0
+        """Questions of the CRM, and those that we answered."""
 
     async def play(self) -> bool:
         """The whole scene; True when all numbers agree at its end."""
@@ -46,6 +50,7 @@ class Scene:
             await self._goods_arrive()
             async with self._traffic():
                 await self._webhooks_misbehave()
+                await self._crm_asks()
                 await self._full_overwrite("first")
                 await self._worker_killed()
                 await self._full_overwrite("second")
@@ -59,7 +64,12 @@ class Scene:
             await self._world.warehouse.post("/admin/move", {"sku": sku, "delta": self._chance.randint(20, 60)})
         self._picture.say(f"{len(ITEMS)} kinds of goods are put on the shelf of the warehouse; nobody has told the shops")
         await self._until_agreed(within_s=25)
-        self._picture.say("Stockwire has told both shops what they may sell (one piece of each is kept back as a buffer)")
+        self._picture.say("Stockwire has told both shops and the CRM what they may sell (one piece of each is kept back as a buffer)")
+        told = (await self._world.remote(CRM).get("/admin/calls?only=counts"))["counts"].get(UPLOAD, {})
+        self._picture.say(
+            f"The CRM knows Stockwire as its warehouse system, and had its stores filled in {told.get('calls', 0)} calls, "
+            f"at most {told.get('offers_max', 0)} kinds in one"
+        )
 
     async def _webhooks_misbehave(self) -> None:
         self._picture.chapter("Both shops sell, the warehouse's messages go astray")
@@ -67,6 +77,17 @@ class Scene:
         await self._world.warehouse.post("/admin/chaos", chaos)
         self._picture.say("From now on messages of the warehouse come twice (30 %), late (30 %), shuffled, or never (8 %)")
         await asyncio.sleep(5)
+
+    async def _crm_asks(self) -> None:
+        self._picture.chapter("The CRM asks for itself, three times at once")
+        asked = {"module": f"stockwire-{CRM}", "action": "inventoriesUpload", "offers": list(ITEMS), "at_once": 3}
+        calls = (await self._world.remote(CRM).post("/admin/call-point", asked))["calls"]
+        self.asked, self.answered = len(calls), sum(call["applied"] is not None for call in calls)
+        slowest_ms = max((call["took_ms"] for call in calls), default=0)
+        self._picture.say(
+            f"In the middle of the traffic the CRM asked {self.asked} times what is there, and had {self.answered} answers, "
+            f"the slowest after {slowest_ms} ms"
+        )
 
     async def _full_overwrite(self, which: str) -> None:
         self._picture.chapter(f"The {which} full overwrite, while both shops sell")
@@ -148,12 +169,12 @@ class Scene:
     async def look(self) -> None:
         """Bring the board up to date with what the systems really have."""
         world, board = self._world, self._board
+        names = (*world.shop_modes, *world.crms)
         truth, *shown = await asyncio.gather(
-            world.warehouse.get("/admin/truth"), *(world.shop(name).get("/admin/truth") for name in world.shop_modes)
+            world.warehouse.get("/admin/truth"), *(world.remote(name).get("/admin/truth") for name in names)
         )
         shows = {
-            shop: {sku: Decimal(str(number)) for sku, number in numbers.items()}
-            for shop, numbers in zip(world.shop_modes, shown, strict=True)
+            name: {sku: _sum(number) for sku, number in numbers.items() if number != {}} for name, numbers in zip(names, shown, strict=True)
         }
         board.shelves = [self._shelf(sku, Decimal(str(available)), shows) for sku, available in sorted(truth.items())]
         board.roles = {name: (child.pid, child.starts) for name, child in world.roles.items()}
@@ -164,10 +185,15 @@ class Scene:
         }
 
     def _shelf(self, sku: str, available: Decimal, shows: dict[str, dict[str, Decimal]]) -> Shelf:
-        """An absolute shop never shows less than 0; one that is told what to add may."""
+        """An absolute channel never shows less than 0; a shop that is told what to add may."""
         level = available - self._world.buffer
-        due = {shop: level if mode == "incremental" else max(Decimal(0), level) for shop, mode in self._world.shop_modes.items()}
+        due = {name: level if self._world.shop_modes.get(name) == "incremental" else max(Decimal(0), level) for name in shows}
         return Shelf(sku=sku, available=available, due=due, shown={shop: numbers[sku] for shop, numbers in shows.items() if sku in numbers})
+
+
+def _sum(number: object) -> Decimal:
+    """One number, or the sum over the stores of a CRM."""
+    return sum(map(_sum, number.values()), start=Decimal(0)) if isinstance(number, dict) else Decimal(str(number))
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

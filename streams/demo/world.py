@@ -26,7 +26,17 @@ ONE_WAREHOUSE: Mapping[str, Mapping[str, Any]] = {"warehouse": {}}
 FIRST_SELLER = 90_100_041
 HOOK_SECRET = "demo-hook-secret-of-the-warehouse"  # noqa: S105  # the key of a simulated system on this machine
 SHOP_SECRET = "whsec_c3RvY2t3aXJlLWRlbW8tc2hvcC1zZWNyZXQtMDAwMQ=="  # noqa: S105  # likewise
-SECRETS = {"DEMO_KEY": "demo-key", "DEMO_ID": "demo-id", "DEMO_SECRET": "demo-secret", "DEMO_HOOK": HOOK_SECRET, "DEMO_SHOP": SHOP_SECRET}
+CLIENT_ID = "demo-client-id-of-the-crm-0001"
+SECRETS = {
+    "DEMO_KEY": "demo-key",
+    "DEMO_ID": "demo-id",
+    "DEMO_SECRET": "demo-secret",
+    "DEMO_HOOK": HOOK_SECRET,
+    "DEMO_SHOP": SHOP_SECRET,
+    "DEMO_CRM": "demo-crm-key",
+    "DEMO_CLIENT": CLIENT_ID,
+}
+CALL_POINT = "demo-offer-card"
 
 
 def free_port() -> int:
@@ -51,6 +61,19 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     warehouses: tuple[str, ...] = ("warehouse",)
     reconcile: str = "continuous"
+    keys: str = ""
+    options: Mapping[str, Any] = {}
+
+
+class Crm(msgspec.Struct, frozen=True, kw_only=True):
+    """A simulated retailCRM account, told the number of each of its `warehouses` as one of its stores.
+
+    `keys` are further lines of its connection in the configuration, `options` further ones of its simulator.
+    """
+
+    warehouses: tuple[str, ...] = ("warehouse",)
+    reconcile: str = "continuous"
+    catalogue: str = "off"
     keys: str = ""
     options: Mapping[str, Any] = {}
 
@@ -85,8 +108,8 @@ def _exact(text: str) -> Any:  # noqa: ANN401
 class World:
     """Use as `async with World(...) as world`. Everything it starts is stopped at the end, whatever happened.
 
-    `shops` are the simulated shops by name. `warehouses` are the simulated warehouses by name, each with further options
-    of its simulator. `folder` holds the configuration and the logs.
+    `shops` are the simulated shops by name, `crms` the simulated CRM accounts. `warehouses` are the simulated warehouses by
+    name, each with further options of its simulator. `folder` holds the configuration and the logs.
     """
 
     def __init__(  # noqa: PLR0913  # all by name
@@ -97,6 +120,7 @@ class World:
         folder: Path,
         shops: Mapping[str, Shop],
         warehouses: Mapping[str, Mapping[str, Any]] = ONE_WAREHOUSE,
+        crms: Mapping[str, Crm] = {},
         buffer: int = 1,
         sweep_every_s: float = 600.0,
         shown_every_s: float = 2.0,
@@ -107,13 +131,14 @@ class World:
         self.folder = folder
         self.shops = dict(shops)
         self.warehouses = dict(warehouses)
+        self.crms = dict(crms)
         self.buffer = buffer
         self.sweep_every_s = sweep_every_s
         self.shown_every_s = shown_every_s
         self.lag_s = lag_s
         self.config = folder / "stockwire.toml"
         self.roles: dict[str, Child] = {}
-        self.ports = {name: free_port() for name in (*ROLES, *warehouses, *shops)}
+        self.ports = {name: free_port() for name in (*ROLES, *warehouses, *shops, *crms)}
         self._children: list[Child] = []
         self._runs: list[asyncio.Task[int]] = []
         self._session: aiohttp.ClientSession | None = None
@@ -164,9 +189,14 @@ class World:
             raise RuntimeError("the world has not been entered")
         return Remote(self._session, f"http://127.0.0.1:{self.ports[name]}")
 
-    def seller(self, shop: str) -> int:
-        """The id of a shop in each of its warehouses."""
-        return FIRST_SELLER + list(self.shops).index(shop)
+    def seller(self, channel: str) -> int:
+        """The id of a shop or CRM in each of its warehouses."""
+        return FIRST_SELLER + [*self.shops, *self.crms].index(channel)
+
+    @staticmethod
+    def store(warehouse: str) -> str:
+        """The code of a warehouse in each CRM."""
+        return f"{warehouse}-store"
 
     def hook(self, warehouse: str) -> str:
         """Where a warehouse sends its webhooks."""
@@ -195,7 +225,7 @@ class World:
 
     def _configuration(self) -> str:
         """The same file that a user would write."""
-        ports = "".join(f"[{role}]\nhost = '127.0.0.1'\nport = {self.ports[role]}\n" for role in ROLES)
+        ports = "".join(f"[{role}]\nhost = '127.0.0.1'\nport = {self.ports[role]}\n" for role in ROLES if role != "receiver")
         kafka = f"""
 [kafka]
 bootstrap = "{self.bootstrap}"
@@ -203,9 +233,15 @@ partitions = {PARTITIONS}
 embedded = {str(self.embedded).lower()}
 session_s = 6
 
+[receiver]
+host = "127.0.0.1"
+port = {self.ports["receiver"]}
+public_url = "http://127.0.0.1:{self.ports["receiver"]}"
+
 {ports}"""
         warehouses = "".join(self._warehouse_configuration(name) for name in self.warehouses)
-        return kafka + warehouses + "".join(self._shop_configuration(name, shop) for name, shop in self.shops.items())
+        shops = "".join(self._shop_configuration(name, shop) for name, shop in self.shops.items())
+        return kafka + warehouses + shops + "".join(self._crm_configuration(name, crm) for name, crm in self.crms.items())
 
     def _warehouse_configuration(self, name: str) -> str:
         url = f"http://127.0.0.1:{self.ports[name]}"
@@ -224,11 +260,14 @@ clock = {{late_ms = 500, staleness_ms = 500}}
 [[places]]
 name = "{name}-shelf"
 warehouse = "{name}"
+stores = {{{", ".join(f'{crm} = "{self.store(name)}"' for crm, plan in self.crms.items() if name in plan.warehouses)}}}
 """
+
+    def _sellers(self, channel: str, warehouses: Sequence[str]) -> str:
+        return ", ".join(f'{warehouse} = ["{self.seller(channel)}"]' for warehouse in warehouses)
 
     def _shop_configuration(self, name: str, shop: Shop) -> str:
         url = f"http://127.0.0.1:{self.ports[name]}"
-        sellers = ", ".join(f'{warehouse} = ["{self.seller(name)}"]' for warehouse in shop.warehouses)
         places = ", ".join(f'"{warehouse}-shelf"' for warehouse in shop.warehouses)
         return f"""
 [connections.{name}]
@@ -237,7 +276,7 @@ webhook_url = "{url}/stockwire"
 api_url = "{url}"
 webhook_secret = {{env = "DEMO_SHOP"}}
 mode = "{shop.mode}"
-sellers = {{{sellers}}}
+sellers = {{{self._sellers(name, shop.warehouses)}}}
 lag_s = {self.lag_s}
 shown_every_s = {self.shown_every_s}
 {shop.keys}
@@ -249,8 +288,36 @@ buffer = {self.buffer}
 reconcile = "{shop.reconcile}"
 """
 
+    def _crm_configuration(self, name: str, crm: Crm) -> str:
+        places = ", ".join(f'"{warehouse}-shelf"' for warehouse in crm.warehouses)
+        return f"""
+[connections.{name}]
+system = "retailcrm"
+account_url = "http://127.0.0.1:{self.ports[name]}"
+api_key = {{env = "DEMO_CRM"}}
+site = "main"
+sellers = {{{self._sellers(name, crm.warehouses)}}}
+lag_s = {self.lag_s}
+shown_every_s = {self.shown_every_s}
+{crm.keys}
+
+[connections.{name}.module]
+name = "Stockwire"
+code = "stockwire-{name}"
+client_id = {{env = "DEMO_CLIENT"}}
+call_points = ["{CALL_POINT}"]
+
+[[stock]]
+from = [{places}]
+to = "{name}"
+buffer = {self.buffer}
+reconcile = "{crm.reconcile}"
+catalogue = "{crm.catalogue}"
+"""
+
     def _warehouse(self, name: str) -> dict[str, Any]:
-        sellers = [{"id": self.seller(shop), "number": shop.upper()} for shop, plan in self.shops.items() if name in plan.warehouses]
+        channels: dict[str, Shop | Crm] = {**self.shops, **self.crms}
+        sellers = [{"id": self.seller(one), "number": one.upper()} for one, plan in channels.items() if name in plan.warehouses]
         return {
             "api_key": SECRETS["DEMO_KEY"],
             "client_id": SECRETS["DEMO_ID"],
@@ -271,6 +338,10 @@ reconcile = "{shop.reconcile}"
         }
         return {"mode": shop.mode, "secrets": [SHOP_SECRET], "order_prefix": f"{name.upper()}-", "thetis": thetis, **shop.options}
 
+    def _crm(self, crm: Crm) -> dict[str, Any]:
+        stores = [{"code": self.store(warehouse), "name": warehouse} for warehouse in crm.warehouses]
+        return {"api_keys": [{"key": SECRETS["DEMO_CRM"]}], "stores": stores, **crm.options}
+
     def _simulate(self, name: str, system: str, options: Mapping[str, Any]) -> None:
         self._run(name, stockwire("simulate", system, "--port", str(self.ports[name]), "--params", json.dumps(options)))
 
@@ -284,13 +355,17 @@ reconcile = "{shop.reconcile}"
             self._simulate(name, "thetis", self._warehouse(name))
         for name, shop in self.shops.items():
             self._simulate(name, "shop", self._shop(name, shop))
-        simulated = (*self.warehouses, *self.shops)
+        for name, crm in self.crms.items():
+            self._simulate(name, "retailcrm", self._crm(crm))
+        simulated = (*self.warehouses, *self.shops, *self.crms)
         await asyncio.gather(
             self.command("topics", "create"), *(self._answers(f"{self.remote(name).url}/admin/calls") for name in simulated)
         )
         for role in ROLES:
             self.roles[role] = self._run(role, stockwire("run", role, "--config", str(self.config)))
         await asyncio.gather(*(self.ready(role) for role in ROLES))
+        if self.crms:
+            await self.command("register")
 
     def _run(self, name: str, command: Sequence[str]) -> Child:
         log = (self.folder / f"{name}.log").open("ab")
