@@ -2,6 +2,7 @@
 
 A *table agent* decides: `decide(view, record) -> Decision`, synchronous and pure.
 A *lane agent* acts: `async run(lane, record)`, one record of a key at a time, keys side by side.
+What is made per record can form no cycle, hence `gc=False`: there are a hundred thousand a second.
 """
 
 import enum
@@ -13,7 +14,7 @@ import msgspec
 from models.message import Headers, Message
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Kafka record, decoded.
 
     `sequence` is `epoch * 2**40 + offset`: it grows for ever, even when the topic is made anew under the next epoch.
@@ -49,7 +50,7 @@ class Row(Protocol):
         """When this row wants a `Tick` (Unix ms, our clock), or None."""
 
 
-class View(msgspec.Struct, frozen=True):
+class View(msgspec.Struct, frozen=True, gc=False):
     """What a decision may look at: the row of its key, and the rows shared by the partition.
 
     `row` is None for a key never seen. `config` is the agent's configuration as of this record.
@@ -69,7 +70,7 @@ class Rank(enum.IntEnum):
     COMMAND = 1
 
 
-class Emit(msgspec.Struct, frozen=True, kw_only=True):
+class Emit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record to write.
 
     `conflate`: only the newest one of a (topic, key) in a batch is needed, as for a level.
@@ -103,7 +104,7 @@ class Count(msgspec.Struct, frozen=True):
     value: float = 1.0
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a decision wants: its row from now on (None: unchanged), records to write, dead letters, counts."""
 
     row: Any = None

@@ -36,12 +36,16 @@ log = logging.getLogger(__name__)
 
 
 class Batch:
-    """What one fetch brought of one partition; `records` are in order."""
+    """What one fetch brought of one partition; `records` are in order, and gone when all are finished.
+
+    `committable` is the offset up to which all is finished; None: not even the first record.
+    """
 
     def __init__(self, tp: TP, records: Sequence[KafkaRecord]) -> None:
         self.topic, self.partition = tp
         self.records = records
         self.unfinished = len(records)
+        self.committable: int | None = None
         self._finished = bytearray(len(records))
         self._head = 0
 
@@ -49,18 +53,17 @@ class Batch:
         """The effects of `records[index]` are all acknowledged."""
         self._finished[index] = 1
         self.unfinished -= 1
-        while self._head < len(self.records) and self._finished[self._head]:
+        while self._head < len(self._finished) and self._finished[self._head]:
+            self.committable = self.records[self._head].offset + 1
             self._head += 1
+        if self.unfinished == 0:
+            self.records = ()
 
     def finish_all(self) -> None:
-        """The effects of all records are acknowledged."""
+        """The effects of all records are acknowledged. Their memory is free for the next ones long before the commit."""
         self.unfinished = 0
-        self._head = len(self.records)
-
-    @property
-    def committable(self) -> int | None:
-        """The offset up to which all is finished; None: not even the first record."""
-        return None if self._head == 0 else self.records[self._head - 1].offset + 1
+        self.committable = self.records[-1].offset + 1
+        self.records = ()
 
 
 class ConsumerOnLoop(driver.AIOKafkaConsumerThread):

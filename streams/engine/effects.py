@@ -5,9 +5,8 @@ A crash in between repeats effects and never loses one; a replay makes the same 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,12 +24,23 @@ from streams.metrics import count
 
 KafkaHeaders = list[tuple[str, bytes]]
 KeyValue = tuple[bytes | None, bytes | None, KafkaHeaders]
+Groups = Mapping[tuple[str, int], list[KeyValue]]
 
 
-@lru_cache(1 << 16)
-def partition_for(key: bytes, partitions: int) -> int:
-    """Where every Kafka client puts this key (Java's default partitioner)."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions  # type: ignore[no-untyped-call]  # aiokafka is untyped here
+def hash_of(key: bytes) -> int:
+    """The number by which every Kafka client chooses the partition of a key (Java's default partitioner)."""
+    return int(murmur2(key) & 0x7FFFFFFF)  # type: ignore[no-untyped-call]  # aiokafka is untyped here
+
+
+@lru_cache(None)
+def placing(partitions: int) -> Callable[[str], int]:
+    """Gives the partition of a key in a topic with so many; remembers it, for to hash a key costs as much as to decide."""
+
+    @lru_cache(1 << 16)
+    def place(key: str) -> int:
+        return hash_of(key.encode()) % partitions
+
+    return place
 
 
 async def together(writing: Sequence[Coroutine[Any, Any, object]]) -> None:
@@ -65,14 +75,18 @@ class Outlet:
         """How many partitions an opened topic has."""
         return self._partitions[topic]
 
-    def partition_of(self, topic: str, key: bytes) -> int:
+    def partition_of(self, topic: str, key: str) -> int:
         """The partition of `key` in an opened topic."""
-        return partition_for(key, self._partitions[topic])
+        return placing(self._partitions[topic])(key)
+
+    def dead_partition_of(self, raw_key: bytes | None) -> int:
+        """The partition of `dead.v1` for the key of a dead letter, which may be no text."""
+        return hash_of(raw_key or b"") % self._partitions[DEAD]
 
     async def write(self, effects: "Effects") -> None:
         """Write all, rank by rank."""
         for rank in Rank:
-            groups = effects.groups(rank, self)
+            groups = effects.groups(rank)
             await together([self.write_batch(topic, partition, records) for (topic, partition), records in groups.items()])
 
     async def write_batch(self, topic: str, partition: int, records: Iterable[KeyValue]) -> list[tuple[int, int]]:
@@ -114,12 +128,12 @@ class Undecodable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Effects:
-    """What the records of one batch, or one turn of a lane, want written."""
+    """What the records of one batch want written, by rank, topic and partition."""
 
-    def __init__(self) -> None:
-        self._emits: dict[Rank, list[tuple[Emit, Headers]]] = {rank: [] for rank in Rank}
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._groups: dict[Rank, defaultdict[tuple[str, int], list[KeyValue]]] = {rank: defaultdict(list) for rank in Rank}
         self._newest: dict[Rank, dict[tuple[str, str], tuple[Emit, Headers]]] = {rank: {} for rank in Rank}
-        self._dead: list[tuple[bytes | None, bytes, Headers]] = []
 
     def emit(self, emits: Iterable[Emit], cause: Headers) -> None:
         """Add what a record with headers `cause` causes."""
@@ -129,27 +143,27 @@ class Effects:
                 newest.pop((emit.topic, emit.key), None)  # the newest takes the last place
                 newest[emit.topic, emit.key] = (emit, cause)
             else:
-                self._emits[emit.rank].append((emit, cause))
+                self._add(emit, cause)
 
     def dead(self, agent: str, record: Record | Undecodable, dead: Dead, exchange: bytes = b"") -> None:
         """Add a dead letter; its key, value and headers are the record's own."""
         origin = (record.topic, record.partition, record.offset)
         key = record.key.encode() if isinstance(record, Record) else record.key
         headers = dead_headers(record.headers, dead, agent=agent, exchange=exchange, origin=origin)
-        self._dead.append((key, dead_value(record.value), headers))
+        partition = self._outlet.dead_partition_of(key)
+        self._groups[Rank.COMMAND][DEAD, partition].append((key, dead_value(record.value), list(headers.items())))
         count(Count("dead_letters_written_total", (agent, dead.error)))
 
-    def groups(self, rank: Rank, outlet: Outlet) -> Mapping[tuple[str, int], list[KeyValue]]:
-        """The encoded records of one rank by topic and partition, in the order of their causes."""
-        groups: dict[tuple[str, int], list[KeyValue]] = defaultdict(list)
-        for emit, cause in chain(self._emits[rank], self._newest[rank].values()):
-            key = emit.key.encode()
-            value, headers = encoded(emit, cause)
-            groups[emit.topic, outlet.partition_of(emit.topic, key)].append((key, value, headers))
-        if rank is Rank.COMMAND:
-            for dead_key, value, letter_headers in self._dead:
-                groups[DEAD, outlet.partition_of(DEAD, dead_key or b"")].append((dead_key, value, list(letter_headers.items())))
-        return groups
+    def groups(self, rank: Rank) -> Groups:
+        """The encoded records of one rank, in the order of their causes, those of which only the newest is needed last."""
+        newest, self._newest[rank] = self._newest[rank], {}
+        for emit, cause in newest.values():
+            self._add(emit, cause)
+        return self._groups[rank]
+
+    def _add(self, emit: Emit, cause: Headers) -> None:
+        partition = self._outlet.partition_of(emit.topic, emit.key)
+        self._groups[emit.rank][emit.topic, partition].append((emit.key.encode(), *encoded(emit, cause)))
 
 
 def encoded(emit: Emit, cause: Headers) -> tuple[bytes | None, KafkaHeaders]:

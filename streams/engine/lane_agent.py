@@ -78,7 +78,7 @@ class LaneRunner:
                 turn.add_done_callback(self._turns.discard)
             lane.add(Waiting(record, batch, index))
         self._intake.count_unknown()
-        if batch.records and not batch.unfinished:
+        if not batch.unfinished:
             self._room.set()
 
     async def give_up(self) -> None:
@@ -169,7 +169,7 @@ class KeyLane:
         outlet, name = self._runner.outlet, self._runner.agent.name
         origin = (record.topic, record.partition, record.offset)
         headers = dead_headers(record.headers, dead, agent=name, exchange=exchange, origin=origin)
-        partition = outlet.partition_of(DEAD, self.raw_key or b"")
+        partition = outlet.dead_partition_of(self.raw_key)
         await outlet.append(DEAD, partition, self.raw_key, dead_value(record.value), list(headers.items()))
         count(Count("dead_letters_written_total", (name, dead.error)))
 
@@ -193,8 +193,8 @@ class KeyLane:
         return arrived
 
     async def _append(self, emit: Emit) -> None:
-        outlet, key = self._runner.outlet, emit.key.encode()
-        await outlet.append(emit.topic, outlet.partition_of(emit.topic, key), key, *encoded(emit, self._cause))
+        outlet = self._runner.outlet
+        await outlet.append(emit.topic, outlet.partition_of(emit.topic, emit.key), emit.key.encode(), *encoded(emit, self._cause))
 
     async def _arrived(self, seconds: float) -> bool:
         waits = [asyncio.create_task(event.wait()) for event in (self._arrival, self._runner.abandoned)]

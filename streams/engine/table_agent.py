@@ -35,7 +35,7 @@ class TableRunner:
         self.decode_shared = {name: msgspec.json.Decoder(kind).decode for name, kind in agent.shared.items()}
         self.timers: dict[int, Timer] = {}
         """Of the partitions that are ours and recovered."""
-        self._outlet = host.outlet
+        self.outlet = host.outlet
         self._room = host.room
         self._intake = Intake(agent.name, agent.decode, host.epoch)
         self._decode_config = msgspec.json.Decoder(type(agent.config)).decode
@@ -70,7 +70,7 @@ class TableRunner:
         for number in list(self.timers):
             row = config_row(self.store.partitions[number])
             if row.digest != digest:
-                await Announcement(digest, config).write(self._outlet, self.topic, number)
+                await Announcement(digest, config).write(self.outlet, self.topic, number)
 
     def config_of(self, row: ConfigRow) -> msgspec.Struct:
         """The configuration that a partition has been told, or the declared one where it has been told none."""
@@ -93,16 +93,20 @@ class TableRunner:
         started = time.monotonic()
         partition = self.store.partitions[batch.partition]
         work = Work(self, partition)
+        take = self._intake.take
         for raw in batch.records:
-            record = self._intake.take(raw)
+            record = take(raw)
             if isinstance(record, Record):
-                work.decide(raw.key or b"", record)
+                if record.key[0] == "@":
+                    work.obey(record)
+                else:
+                    work.decide(raw.key or b"", record)
             elif isinstance(record, Poison):
                 work.effects.dead(self.agent.name, record.record, record.dead)
             else:
                 count(Count("records_skipped_total", (self.agent.name,)))
         self._intake.count_unknown()
-        await self._outlet.write(work.effects)
+        await self.outlet.write(work.effects)
         if changed := work.encoded_rows():
             await self.changelog.write(batch.partition, changed)
         work.remember_dues()
@@ -128,7 +132,7 @@ class Work:
     """One batch in hand: decisions see the rows that earlier records of the batch have changed."""
 
     def __init__(self, runner: TableRunner, partition: Partition) -> None:
-        self.effects = Effects()
+        self.effects = Effects(runner.outlet)
         self.counts: list[Count] = []
         self.replays = 0
         self.ticked = False
@@ -149,10 +153,24 @@ class Work:
         self._config = runner.config_of(self._config_row)
 
     def decide(self, key: bytes, record: Record) -> None:
-        """Decide one record of the topic, the engine's own (whose keys begin with `@`) included; `key` is the record's as bytes."""
-        if record.key[0] != "@":
-            self._decide_key(key, record)
-        elif isinstance(record.body, Tick):
+        """Decide one record; `key` is the record's as bytes, or that of the row that a record of the engine is told to."""
+        row = self._row(key)
+        if row is not None and row.at >= record.sequence:
+            self.replays += 1
+        decision = self._decide(View(record.key, row, self._config, self._shared), record)
+        changed = decision.row
+        if changed is not None and (row is None or changed.at >= row.at):
+            if key not in self._due_before:
+                self._due_before[key] = None if row is None else row.due
+            self._rows[key] = changed
+        if decision.emits:
+            self.effects.emit(decision.emits, record.headers)
+        if decision.dead or decision.counts or decision.shared:
+            self._take(decision, record)
+
+    def obey(self, record: Record) -> None:
+        """Do what a record of the engine says, whose key begins with `@`."""
+        if isinstance(record.body, Tick):
             self._tick(record, record.body.now_ms)
         elif isinstance(record.body, ConfigChanged):
             self._change_config(record, record.body)
@@ -184,19 +202,6 @@ class Work:
             row = self._rows[key] = self._decode_row(raw)
         return row
 
-    def _decide_key(self, key: bytes, record: Record) -> None:
-        row = self._row(key)
-        if row is not None and row.at >= record.sequence:
-            self.replays += 1
-        decision = self._decide(View(record.key, row, self._config, self._shared), record)
-        if decision.row is not None and (row is None or decision.row.at >= row.at):
-            if key not in self._due_before:
-                self._due_before[key] = None if row is None else row.due
-            self._rows[key] = decision.row
-        self.effects.emit(decision.emits, record.headers)
-        if decision.dead or decision.counts or decision.shared:
-            self._take(decision, record)
-
     def _take(self, decision: Decision, record: Record) -> None:
         for dead in decision.dead:
             self.effects.dead(self._runner.agent.name, record, dead)
@@ -226,7 +231,7 @@ class Work:
         if row is None or row.due != due_ms:
             return  # the row has changed its mind since
         self._popped_dues.append((due_ms, key))
-        self._decide_key(key, msgspec.structs.replace(record, key=key.decode()))
+        self.decide(key, msgspec.structs.replace(record, key=key.decode()))
 
     def _change_config(self, record: Record, change: ConfigChanged) -> None:
         """From this record on decisions see `change`; the rows are told in slices, beginning here."""
@@ -242,7 +247,7 @@ class Work:
         told = ConfigChanged(digest=row.digest, config=row.config)
         keys, more = self._partition.next_to_be_told((row.said_up_to or "").encode(), TICK_SLICE)
         for key in keys:
-            self._decide_key(key, msgspec.structs.replace(record, key=key.decode(), body=told))
+            self.decide(key, msgspec.structs.replace(record, key=key.decode(), body=told))
         self._config_row = msgspec.structs.replace(
             row, at=record.sequence, said_up_to=keys[-1].decode() if more else None, due=record.time_ms if more else None
         )

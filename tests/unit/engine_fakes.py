@@ -24,7 +24,10 @@ class FakeOutlet(Outlet):
         self.foreign = 0
         """So many records of others lie before ours."""
 
-    def partition_of(self, topic: str, key: bytes) -> int:  # noqa: ARG002  # one partition
+    def partition_of(self, topic: str, key: str) -> int:  # noqa: ARG002  # one partition
+        return 0
+
+    def dead_partition_of(self, raw_key: bytes | None) -> int:  # noqa: ARG002  # one partition
         return 0
 
     async def write_batch(self, topic: str, partition: int, records: Iterable[KeyValue]) -> list[tuple[int, int]]:  # noqa: ARG002  # one partition

@@ -4,7 +4,7 @@ from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from streams.engine.channel import Batch
-from streams.engine.effects import partition_for
+from streams.engine.effects import hash_of
 
 
 def batch(first: int, count: int) -> Batch:
@@ -38,11 +38,21 @@ def test_committable_when_all_is_finished_then_behind_the_last() -> None:
 
     assert three.committable == 13
     assert three.unfinished == 0
+    assert not three.records
 
 
-def test_partition_for_then_as_javas_client() -> None:
-    # From Apache Kafka's own tests of Utils.murmur2 (2 % 1000 and so on), taken positive.
+def test_records_when_the_last_one_is_finished_then_they_are_gone() -> None:
+    three = batch(10, 3)
+    for index in (1, 2, 0):
+        assert three.records
+        three.finish(index)
+
+    assert (three.committable, three.records) == (13, ())
+
+
+def test_hash_of_then_as_javas_client() -> None:
+    # From Apache Kafka's own tests of Utils.murmur2, taken positive.
     hashes = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
 
     for key, value in hashes.items():
-        assert partition_for(key, 1000) == (value & 0x7FFFFFFF) % 1000
+        assert hash_of(key) == value & 0x7FFFFFFF
