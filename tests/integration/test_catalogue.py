@@ -19,7 +19,7 @@ from models.outcome import Done, Refused, Superseded
 from models.review import CatalogueReported
 from models.topics import FACT_STOCK, REVIEW, level, outcome
 from streams.catalogue import CATALOGUE, CataloguePager, position_of
-from streams.catalogue_report import NAMED, is_complete
+from streams.catalogue_report import NAMED, Tally, is_complete
 from streams.settings import KafkaSettings
 from streams.topics import create, kept, register
 
@@ -104,7 +104,11 @@ async def test_run_when_topic_has_repeats_and_tombstones_then_each_offer_once_in
     skus = [f"sku-{number}" for number in range(OFFERS)]
     for sequence in (1, 2):
         levels(kafka, channel, skus, sequence)
-    produce(kafka, level(channel), [("gone", Level(connection=channel, sku="gone", sequence=1, level=Decimal(1))), ("gone", None)])
+    produce(
+        kafka,
+        level(channel),
+        [("gone", Level(connection=channel, sku="gone", sequence=1, level=Decimal(1))), ("gone", None), ("void", None)],
+    )
     run = Run(kafka, channel, offers_per_s=100.0)
     began_s = run.now_s
     await run.step()
@@ -180,7 +184,10 @@ async def test_report_when_the_last_outcome_comes_then_it_does_not_wait_on(kafka
     topics_of(kafka, channel)
     levels(kafka, channel, ["a", "b"])
     run = Run(kafka, channel)
+    old = [(sku, Done(connection=channel, sku=sku)) for sku in ("a", "b")]
+    produce(kafka, outcome(channel), old, int(run.now_s * 1_000) - 60_000)
     await run.until_said()
+    assert await run.step()  # these outcomes are of an earlier day
     began_s = run.now_s
     produce(kafka, outcome(channel), [(sku, Done(connection=channel, sku=sku)) for sku in ("a", "b")])
     found = await run.to_the_end()
@@ -196,6 +203,9 @@ async def test_report_when_very_many_are_refused_then_names_some_and_counts_all(
     run = Run(kafka, channel)
     await run.until_said()
     produce(kafka, outcome(channel), [(sku, Refused(connection=channel, sku=sku, reason="x" * 5_000)) for sku in skus])
+    tally = Tally(KafkaSettings(bootstrap=kafka), channel, 0)
+    assert tally.look(within_s=20)
+    assert (len(tally.states), len(tally.reasons)) == (NAMED + 50, NAMED)
     found = await run.to_the_end()
     assert (found.refused_count, len(found.refused)) == (NAMED + 50, NAMED)
     assert {len(reason) for reason in found.refused.values()} == {300}
