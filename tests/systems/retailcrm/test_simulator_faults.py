@@ -1,5 +1,6 @@
 """The simulated CRM misbehaves as it is told."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from streams.systems.retailcrm.simulator import simulator
+from tests.eventually import eventually
 from tests.systems.retailcrm.simulated import Crm, simulated
 
 UPLOAD = "/v5/store/inventories/upload"
@@ -37,6 +39,19 @@ async def test_crm_when_the_connection_breaks_after_the_deed_then_the_deed_is_do
             await crm.post(UPLOAD, ONE)
         assert await shown(crm) == {"msk-1": 4}
         assert [call["status"] for call in (await crm.admin("calls"))["calls"]] == [0]
+
+
+@pytest.mark.parametrize("wait", ["delay_s", "hold_s"])
+async def test_crm_when_it_is_slow_then_the_deed_is_done_though_nobody_waits(wait: str) -> None:
+    async with simulated() as crm:
+        await crm.admin("faults", {"endpoint": ENDPOINT, wait: 0.3})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(crm.post(UPLOAD, ONE), 0.1)
+
+        async def done() -> bool:
+            return bool(await shown(crm) == {"msk-1": 4})
+
+        await eventually(done, what="the upload counts")
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,10 @@ class Catalogue:
     def _products(self, asked: Filter, call: Call) -> list[Product]:
         """What all filters let through."""
         sites = asked.sites(call.sites)
-        tests = [test for test in (*self._of_product(asked), *_of_offers(asked)) if test is not None]
-        return [product for product in self._account.products.values() if product.site in sites and all(test(product) for test in tests)]
+        rows = [product for product in self._account.products.values() if product.site in sites]
+        for test in (*self._of_product(asked), *_of_offers(asked)):
+            rows = rows if test is None else [product for product in rows if test(product)]
+        return rows
 
     def _of_product(self, asked: Filter) -> Iterator[Test | None]:
         """What is asked about products themselves."""

@@ -1,5 +1,6 @@
 """What stands before the methods: nginx, the call log, faults, the key, its rate and its scopes."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -61,7 +62,8 @@ class Gate:
         if chosen is None:
             response = await self._admit(request, params, handler)
         else:
-            response = await misbehave(request, *chosen, lambda: self._admit(request, params, handler))
+            going_wrong = misbehave(request, *chosen, lambda: self._admit(request, params, handler))
+            response = await asyncio.shield(going_wrong)  # what takes long happens also when nobody waits for it any more
         broken = request.transport is None or request.transport.is_closing()
         self._answered(call, 0 if broken else response.status)
         return response
