@@ -5,8 +5,7 @@ A crash in between repeats effects and never loses one; a replay makes the same 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,15 +31,20 @@ def hash_of(key: bytes) -> int:
     return int(murmur2(key) & 0x7FFFFFFF)  # type: ignore[no-untyped-call]  # aiokafka is untyped here
 
 
-@lru_cache(None)
-def placing(partitions: int) -> Callable[[str], int]:
-    """Gives the partition of a key in a topic with so many; remembers it, for to hash a key costs as much as to decide."""
+class Places(dict[str, int]):
+    """By key its partition in a topic with `partitions`, as far as asked for; to hash a key costs as much as to decide."""
 
-    @lru_cache(1 << 16)
-    def place(key: str) -> int:
-        return hash_of(key.encode()) % partitions
+    def __init__(self, partitions: int, most: int = 1 << 16) -> None:
+        super().__init__()
+        self._partitions = partitions
+        self._most = most
 
-    return place
+    def __missing__(self, key: str) -> int:
+        """Remember it. Beyond `most` all are forgotten, for to know which is the oldest costs more than it saves."""
+        if len(self) >= self._most:
+            self.clear()
+        place = self[key] = hash_of(key.encode()) % self._partitions
+        return place
 
 
 async def together(writing: Sequence[Coroutine[Any, Any, object]]) -> None:
@@ -57,6 +61,8 @@ class Outlet:
     def __init__(self, app: Any) -> None:  # noqa: ANN401  # the EngineApp; it owns this
         self._app = app
         self._partitions: dict[str, int] = {}
+        self._places: dict[str, Places] = {}
+        """By topic; topics with as many partitions share them."""
 
     async def open(self, topics: Iterable[str]) -> None:
         """Learn the partitions of all topics that will be read or written; one that cannot be found ends the process."""
@@ -65,6 +71,8 @@ class Outlet:
                 self._partitions[topic] = len(await self.producer.partitions_for(topic))
             except KafkaError as error:
                 die(f"{topic} cannot be found; `stockwire topics create` makes what is missing", error)
+        places = {partitions: Places(partitions) for partitions in set(self._partitions.values())}
+        self._places = {topic: places[partitions] for topic, partitions in self._partitions.items()}
 
     @property
     def producer(self) -> Any:  # noqa: ANN401  # an AIOKafkaProducer, which has no types
@@ -77,7 +85,7 @@ class Outlet:
 
     def partition_of(self, topic: str, key: str) -> int:
         """The partition of `key` in an opened topic."""
-        return placing(self._partitions[topic])(key)
+        return self._places[topic][key]
 
     def dead_partition_of(self, raw_key: bytes | None) -> int:
         """The partition of `dead.v1` for the key of a dead letter, which may be no text."""

@@ -4,7 +4,7 @@ from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from streams.engine.channel import Batch
-from streams.engine.effects import hash_of
+from streams.engine.effects import Places, hash_of
 
 
 def batch(first: int, count: int) -> Batch:
@@ -56,3 +56,11 @@ def test_hash_of_then_as_javas_client() -> None:
 
     for key, value in hashes.items():
         assert hash_of(key) == value & 0x7FFFFFFF
+
+
+def test_places_when_there_are_too_many_then_they_are_found_anew() -> None:
+    places = Places(1000, most=2)
+
+    keys = ("21", "foobar", "abc", "21")
+    assert [places[key] for key in keys] == [hash_of(key.encode()) % 1000 for key in keys]
+    assert len(places) == 2
