@@ -88,9 +88,10 @@ def explain_sku(settings: Settings, sku: str, *, since_ms: int | None, channel: 
     with closing(_consumer(client)) as consumer:
         span = _span(consumer, topics.FACT_STOCK, key, since_ms)
         done = _committed(client, span)
-        table = _table(consumer, sku, done=_sequence(settings, done), progress=progress)
+        begins = _sequence(settings, span.first)
+        table = _table(consumer, sku, begins=begins, done=_sequence(settings, done), progress=progress)
         config = stock_config(settings)
-        replay = Replay(sku, table, config, begins=_sequence(settings, span.first), whole=span.first == 0 and not settings.kafka.epoch)
+        replay = Replay(sku, table, config, begins=begins, whole=span.first == 0 and not settings.kafka.epoch)
         for record in _records(consumer, settings, span, sku, progress):
             replay.take(record)
         steps, end = replay.end()
@@ -157,15 +158,17 @@ def _committed(client: Client, span: Span) -> int:
     return max(0, place.offset)
 
 
-def table_of(records: Iterable[tuple[bytes, bytes]], sku: str, *, done: int = 0) -> Table:
+def table_of(records: Iterable[tuple[bytes, bytes]], sku: str, *, begins: int, done: int = 0) -> Table:
     """What keys and values of a partition of the changelog, in order, say of the SKU and of the partition as a whole.
+
+    `begins` and `done` are sequences: of the first record of the story, and of the first that may not be in the table yet.
 
     An older row behind a newer one was written by an owner that had lost the partition: as in recovery, it does not count.
     """
     key = sku.encode()
     keys: set[bytes] = set()
     rows: list[StockRow] = []
-    shared, told = dict[str, Any](), ConfigRow()
+    shared, told, latest = dict[str, Any](), ConfigRow(), ConfigRow()
     for found, value in records:
         keys.add(found)
         if found == key and value:
@@ -177,14 +180,18 @@ def table_of(records: Iterable[tuple[bytes, bytes]], sku: str, *, done: int = 0)
         elif found == SWEEP.encode() and value:
             shared[SWEEP] = _decode_sweeps(value)
         elif found == CONFIG_KEY.encode() and value:
-            told = _decode_told(value)
+            latest = _decode_told(value)
+            told = latest if latest.at < begins else told
     others = [other for other in keys if not other.startswith(b"@")]
+    said_up_to = None if told.said_up_to is None else told.said_up_to.encode()
+    untold = 0 if said_up_to is None else sum(said_up_to < other < key for other in others)
     return Table(
         rows=tuple(rows),
         shared=shared,
-        config=msgspec.json.decode(told.config, type=StockConfig) if told.digest else None,
-        config_at=told.at,
+        config=_config_of(told),
         digest=told.digest,
+        told_in=None if said_up_to is None or key <= said_up_to else untold // TICK_SLICE + 1,
+        latest=_config_of(latest),
         before=sum(other < key for other in others),
         keys=len(others),
         slice_size=TICK_SLICE,
@@ -192,11 +199,15 @@ def table_of(records: Iterable[tuple[bytes, bytes]], sku: str, *, done: int = 0)
     )
 
 
-def _table(consumer: Consumer, sku: str, *, done: int, progress: Progress) -> Table:
+def _config_of(told: ConfigRow) -> StockConfig | None:
+    return msgspec.json.decode(told.config, type=StockConfig) if told.digest else None
+
+
+def _table(consumer: Consumer, sku: str, *, begins: int, done: int, progress: Progress) -> Table:
     """What the changelog still holds."""
     span = _span(consumer, changelog_topic(group("worker"), TABLE), sku.encode(), None)
     found = _messages(consumer, span, None, progress)
-    return table_of(((_raw(record.key()), _raw(record.value())) for record in found), sku, done=done)
+    return table_of(((_raw(record.key()), _raw(record.value())) for record in found), sku, begins=begins, done=done)
 
 
 def _records(consumer: Consumer, settings: Settings, span: Span, sku: str, progress: Progress) -> Iterator[Record]:

@@ -22,7 +22,7 @@ from models.facts import StockCounted
 from models.message import ConfigChanged, Tick
 from models.stock_row import StockRow, SweepRow
 
-WORLDS_MAX = 8
+WORLDS_MAX = 256
 SWEEPS_KEPT = 4
 """As `agents.stock.correction` keeps."""
 
@@ -46,15 +46,17 @@ class Unusable(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """What the table says. `rows` of the SKU as they were written, as far as they are kept, by growing `at`.
 
-    `config` is in force since sequence `config_at`. `before` keys of `keys` sort before ours: the engine tells rows a new
+    `config` is in force at the beginning of the story (None: not known any more), `latest` at its end; `told_in` is the number of
+    slices until the row is told it. `before` keys of `keys` sort before ours: the engine tells rows a new
     configuration in that order, `slice_size` at a time. Records below sequence `done` are in the table for certain.
     """
 
     rows: tuple[StockRow, ...] = ()
     shared: Mapping[str, Any] = {}
     config: StockConfig | None = None
-    config_at: int = -1
     digest: str = ""
+    told_in: int | None = None
+    latest: StockConfig | None = None
     before: int = 0
     keys: int = 0
     slice_size: int = 500
@@ -92,13 +94,14 @@ class Replay:
         self.row_known = bool(older) or whole or not table.rows
         self.notes: list[str] = []
         self._witnesses = deque(row for row in table.rows if row.at >= begins)
-        self._exact = self.row_known
+        self._row_exact, self._config_exact = whole or not table.rows, whole
+        self._taken_over = False
         self._whole = whole
-        self._worlds = [World(self.first_row)]
+        self._worlds = [World(self.first_row, told_in=table.told_in)]
         self._shared = dict(table.shared)
-        self._assumed = assumed
-        self._config = table.config if table.config_at < begins else None
-        self._digest = table.digest if self._config is not None else ""
+        self._assumed = table.latest or assumed
+        self._config = table.config
+        self._digest = table.digest
         self._waiting: list[Record] = []
         self._differs: list[str] = []
         if not self.row_known:
@@ -121,16 +124,16 @@ class Replay:
         world = self._worlds[0]
         steps = list(_unwound(world.steps))[::-1]
         row = self.table.rows[-1] if self.table.rows else world.row
-        pending = [step for step in steps if step.pending]
-        surplus = [step for step in pending if step.sequence < self.table.done]
+        pending = sum(step.pending and step.sequence >= self.table.done for step in steps)
+        surplus = [step for step in steps if step.pending and step.exact and step.sequence < self.table.done]
         differs = [*self._differs, *(f"the table does not have record {step.offset}, which changes the row" for step in surplus)]
         differs += [f"the table has a row of sequence {left.at}, of which there is no record" for left in self._witnesses]
         numbers = {} if row is None else {name: value for name, place in row.wh.items() if (value := value_of(place)) is not None}
         return steps, End(
             sku=self.sku,
-            agrees=_agreement(differs, pending=len(pending), table=bool(self.table.rows)),
+            agrees=_agreement(differs, pending=pending, told=bool(self.table.rows), taken_over=self._taken_over),
             differs=tuple(differs),
-            pending=len(pending) - len(surplus),
+            pending=pending,
             row=row,
             numbers=numbers,
             notes=tuple(self.notes),
@@ -149,7 +152,7 @@ class Replay:
         if isinstance(body, ConfigChanged):
             if body.digest == self._digest:
                 return
-            self._digest, self._config = body.digest, _decode_config(body.config)
+            self._digest, self._config, self._config_exact = body.digest, _decode_config(body.config), True
             found = [world for before in self._worlds for world in self._told(before, record)]
         elif isinstance(body, Tick):
             found = [world for before in self._worlds for world in self._ticked(before, record, body)]
@@ -160,30 +163,34 @@ class Replay:
 
     def _told(self, world: World, record: Record) -> Iterator[World]:
         """A new configuration: each row is told in its slice."""
-        if world.row is None:
+        if world.row is None or self._is_settled:
             yield replace(world, told_in=None)
             return
         usual = self.table.before // self.table.slice_size
-        others = (usual - 1, usual + 1) if self._witnesses and self.table.keys > self.table.slice_size else ()
-        for turn in (usual, *(other for other in others if other >= 0)):
-            doubt = world.doubt + (turn != usual)
-            yield (
-                self._applied(replace(world, doubt=doubt, told_in=None), record) if turn == 0 else replace(world, doubt=doubt, told_in=turn)
-            )
+        for turn in range(usual, -1, -1) if self.table.rows else (usual,):  # there were fewer keys then
+            told = replace(world, doubt=world.doubt + usual - turn, told_in=turn or None)
+            yield self._applied(told, record) if turn == 0 else told
 
     def _ticked(self, world: World, record: Record, tick: Tick) -> Iterator[World]:
-        """A timer: the row sees it if it is due, or if its slice of a new configuration comes with it."""
-        turn = None if world.told_in is None else world.told_in - 1
-        world = replace(world, told_in=turn or None)
-        row = world.row
+        """A timer: the row sees it if it is due, or if its slice of a new configuration comes with it; either may be put off."""
+        row, left = world.row, world.told_in
         is_due = row is not None and row.due is not None and row.due <= tick.now_ms
-        if turn != 0 and not is_due:
+        if (not is_due and left is None) or self._is_settled:
             yield world
             return
-        woken = self._applied(world, record)
-        yield woken
-        if turn != 0 and woken.row is not row and self._witnesses and self._witnesses[0].at != record.sequence:
-            yield replace(world, doubt=world.doubt + 1)
+        moved = replace(world, told_in=left - 1 or None) if left else world
+        is_told = left == 1
+        usual = self._applied(moved, record) if is_told or is_due else moved
+        yield usual
+        if not self.table.rows:
+            return
+        later = replace(world, doubt=world.doubt + 1)
+        if left and is_due:
+            yield self._applied(later, record)
+        if self._witnesses[0].at != record.sequence and usual.row is not row:
+            yield replace(moved, doubt=world.doubt + 1) if left and not is_told else later
+        if left:
+            yield later
 
     def _applied(self, world: World, record: Record) -> World:
         """The world after the record, decided on as the engine does."""
@@ -200,10 +207,17 @@ class Replay:
         if after is row and not decision.emits and record.key != self.sku:
             return world
         step = describe.step(view, own, after, decision, stopped=self._stopped(record))
-        return self._noted(replace(world, row=after), replace(step, exact=self._exact, pending=self._is_pending(after, row)))
+        return self._noted(replace(world, row=after), replace(step, exact=self._exact, pending=after is not row and self._is_settled))
 
-    def _is_pending(self, after: StockRow | None, before: StockRow | None) -> bool:
-        return after is not before and bool(self.table.rows) and not self._witnesses
+    @property
+    def _exact(self) -> bool:
+        """Whether all that the decisions stand on is known; a story from the middle may begin within one batch of the table."""
+        return self._row_exact and self._config_exact
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the table's last row is reached: what was put off from here on has not happened to it."""
+        return bool(self.table.rows) and not self._witnesses
 
     def _noted(self, world: World, step: Step) -> World:
         return replace(world, steps=Chain(step, world.steps))
@@ -229,27 +243,31 @@ class Replay:
             return
         while self._witnesses and self._witnesses[0].at <= record.sequence:
             witness = self._witnesses.popleft()
+        exact, self._row_exact = self._exact, True
         agreeing = [world for world in self._worlds if world.row == witness]
+        self._taken_over = not agreeing and not exact
         if agreeing:
-            self._worlds, self._exact = agreeing, True
+            self._worlds = agreeing
+            self._config_exact |= self.table.config is not None
             return
         best = self._worlds[0]
         found = describe.differences(best.row, witness)
-        if self._exact:
+        if exact:
             self._differs += (f"at {record.offset}: {text}" for text in found)
         last = best.steps
         if last is not None and last.step.sequence == record.sequence:
-            last = Chain(replace(last.step, corrected=tuple(found) if self._exact else (), row=witness), last.earlier)
-        self._exact = True
+            last = Chain(replace(last.step, corrected=tuple(found) if exact else (), row=witness), last.earlier)
         self._worlds = [replace(best, row=witness, steps=last)]
 
 
-def _agreement(differs: Iterable[str], *, pending: int, table: bool) -> str:
-    if not table:
+def _agreement(differs: Iterable[str], *, pending: int, told: bool, taken_over: bool) -> str:
+    if not told:
         return "no table"
     if any(differs):
         return "no"
-    return "behind" if pending else "yes"
+    if pending:
+        return "behind"
+    return "unknown" if taken_over else "yes"
 
 
 def _distinct(worlds: list[World]) -> list[World]:

@@ -117,8 +117,10 @@ class Step(Line, frozen=True, kw_only=True, tag="step"):
 
 
 class End(Line, frozen=True, kw_only=True, tag="end"):
-    """The row as it stands. `agrees` with the table: `yes`, `no`, `behind` (records wait), or `no table`.
+    """The row as it stands.
 
+    `agrees` with the table: `yes`, `no`, `behind` (records wait), `no table`, or `unknown` (what came before is not known, so
+    the row is the table's and nothing could be compared).
     `numbers` is what each place has for certain (`low`) and at most. `differs` says where the story and the table differ.
     """
 

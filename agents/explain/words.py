@@ -104,6 +104,7 @@ def agreement(end: End) -> list[str]:
         "yes": ["agrees with the table"],
         "no": [f"differs from the table: {text}" for text in end.differs],
         "behind": [f"agrees with the table as far as that goes; the worker has {end.pending} record(s) of it still to work on"],
+        "unknown": ["the row is the table's own; too little is known of what came before to compare"],
         "no table": ["the table has no row of it"],
     }[end.agrees]
 
