@@ -15,6 +15,7 @@ from rich.tree import Tree
 from agents.explain import words
 from agents.explain.step import Begin, End, Step
 from streams.cli import options
+from streams.cli.failed import FailedError
 from streams.explain import Progress, Story, explain_sku
 from streams.read import moment
 from streams.settings import Settings
@@ -49,6 +50,10 @@ def sku(sku: str, since: str | None, channel: str | None, settings: Settings, *,
             options.line(line)
     else:
         _draw(story, Console(highlight=False, markup=False))
+    if story.end.row is None and not story.steps:
+        raise FailedError(
+            f"{sku}: no record of it from offset {story.begin.first_offset} on, and the table does not have it; is it spelt right?"
+        )
 
 
 @contextmanager
