@@ -115,6 +115,7 @@ async def _missing(lane: Lane[SentRow], record: Record, exchange: Exchange, atte
         attempts=attempts,
         exchange=exchange,
         reason=f"{level.connection} does not know {level.sku}: make the offer there, or give it our SKU; the next number is tried again",
+        missing=True,
     )
     matter = OfferMissing(connection=level.connection, sku=level.sku, at_ms=record.time_ms)
     await say(lane, level, refused, *(() if row.missing else (_review(level, matter),)))
