@@ -115,6 +115,11 @@ def moment(ms: int) -> str:
     return f"{at:%H:%M:%S}" + (f".{ms % 1000:03}" if ms % 1000 else "")
 
 
+def date(ms: int) -> str:
+    """A moment that may be days ago."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d} {moment(ms)}"
+
+
 def plain(number: Decimal | None) -> str:
     """A number as people write it."""
     return "unknown" if number is None else f"{number:f}"
@@ -220,7 +225,7 @@ def _place_lines(end: End, place: Place) -> Iterator[str]:
         yield "never read"
     else:
         yield f"has {_range(value.low, value.high)} for certain"
-        yield f"last reading {plain(place.base)}, true at some time {moment(place.t0)}-{moment(place.t1)}"
+        yield f"last reading {plain(place.base)}, true at some time {date(place.t0)} - {moment(place.t1)}"
     if not place.stocked:
         yield "keeps no stock of it"
     for move in place.moves:
@@ -229,14 +234,14 @@ def _place_lines(end: End, place: Place) -> Iterator[str]:
     if place.folded:
         yield "moves were forgotten for lack of room"
     if place.ask is not None:
-        yield f"to be asked again at {moment(place.ask.due_ms)}; asked {place.ask.tries} time(s) since {moment(place.ask.since_ms)}"
+        yield f"to be asked again at {date(place.ask.due_ms)}; asked {place.ask.tries} time(s) since {date(place.ask.since_ms)}"
     if place.held is not None:
         yield (
-            f"a reading of {plain(place.held.value)} ({moment(place.held.t0)}-{moment(place.held.t1)}) is held back; "
+            f"a reading of {plain(place.held.value)} ({date(place.held.t0)} - {moment(place.held.t1)}) is held back; "
             f"accept it with `stockwire reconcile --accept {end.sku}`"
         )
     if place.drift is not None and place.drift.amount is not None:
-        yield f"readings are off by {plain(place.drift.amount)}; late moves may explain it until {moment(place.drift.due_ms)}"
+        yield f"readings are off by {plain(place.drift.amount)}; late moves may explain it until {date(place.drift.due_ms)}"
     yield from _added(place, Place())
 
 
@@ -248,15 +253,15 @@ def _channel_lines(channel: Channel) -> Iterator[str]:
         level = told.value if told.level is None else told.level
         total = "" if told.level is None and not channel.counted else f", total {plain(told.value)}"
         taken = ", taken" if told.taken else ""
-        yield f"told {plain(level)}{total} (sequence {told.sequence}, {moment(told.as_of_ms)}){taken}"
+        yield f"told {plain(level)}{total} (sequence {told.sequence}, {date(told.as_of_ms)}){taken}"
     if channel.counted:
         yield f"sold {plain(channel.counted)} by itself, as far as we know"
     for line in channel.open:
         yield f"order line {line.line} at {line.place}: {plain(line.live)} sold, not surely in the reading yet"
     for hold in channel.hold:
-        yield f"a raise of {plain(hold.amount)} waits until {moment(hold.due_ms)}"
+        yield f"a raise of {plain(hold.amount)} waits until {date(hold.due_ms)}"
     if channel.look is not None:
-        yield f"its own number is being checked since {moment(channel.look.answered_ms)}"
+        yield f"its own number is being checked since {date(channel.look.answered_ms)}"
 
 
 _TOLD_OF = {"base", "t0", "t1", "item", "moves", "folded", "ask", "held", "drift", "stocked"}

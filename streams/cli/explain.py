@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -118,13 +119,16 @@ def _timeline(steps: tuple[Step, ...]) -> Table:
     return table
 
 
-def _what(step: Step) -> Text:
+def _what(step: Step) -> Group:
     first, *more = words.sentences(step)
-    text = Text(first, style="bold" if step.row is not None else "dim")
-    for line in more:
-        style = "red" if "REFUSED" in line or line.startswith(("cannot be used", "differs")) else "green" if line.startswith("told") else ""
-        text.append(f"\n  {line}", style=style or "not bold")
-    return text
+    lines = [Padding(Text(line, style=_style(line)), (0, 0, 0, 2)) for line in more]
+    return Group(Text(first, style="bold" if step.row is not None else "dim"), *lines)
+
+
+def _style(line: str) -> str:
+    if "REFUSED" in line or line.startswith(("cannot be used", "differs")):
+        return "red"
+    return "green" if line.startswith("told") else ""
 
 
 def _standing(end: End) -> Tree:

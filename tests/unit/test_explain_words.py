@@ -1,0 +1,119 @@
+"""The story of a SKU in words: what an operator reads about each kind of record."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from agents.explain.replay import Replay, Table, Unusable
+from agents.explain.step import Became, End, Step
+from agents.explain.words import agreement, concerns, sentences, standing
+from models.config import StockConfig
+from models.facts import CorrectionAccepted
+from tests.unit.stock_desk import SELLER, Desk, channel, one, warehouse
+
+pytestmark = pytest.mark.req("R-30")
+
+
+def _story(desk: Desk) -> tuple[list[Step], End]:
+    replay = Replay(desk.sku, Table(), desk.config, begins=0, whole=True)
+    for record in desk.log:
+        replay.take(record)
+    return replay.end()
+
+
+def _last(desk: Desk) -> list[str]:
+    return sentences(_story(desk)[0][-1])
+
+
+def _desk(**changes: object) -> Desk:
+    """One warehouse with 12, one channel that its own sellers' sales are known of."""
+    desk = Desk(one(orders_mode=False, **changes))
+    desk.reading(12, 9_000, 10_000)
+    return desk
+
+
+def test_sale_of_an_absolute_channel_then_both_numbers_are_told() -> None:
+    desk = _desk(incremental=False)
+    desk.moved(-2, 12, seller=SELLER, now=14_000)
+    assert _last(desk) == [
+        "-2 sold by c at w (moved 00:00:12-00:00:12.999), counted at once",
+        "w: 12 -> 10",
+        f"told c 10 (sequence {desk.sequence}), before 12; no outcome (yet): overtaken by a newer one, or still on its way",
+    ]
+
+
+def test_own_sale_of_an_incremental_channel_then_it_is_said_why_nothing_is_told() -> None:
+    desk = _desk()
+    desk.moved(-2, 12, seller=SELLER, now=14_000)
+    assert _last(desk)[1:] == ["w: 12 -> 10", "c not told: its number stays the same"]
+
+
+def test_number_that_was_taken_then_it_is_said_how_soon() -> None:
+    desk = _desk(incremental=False)
+    step = _story(desk)[0][-1]
+    became = (Became(outcome="Done", time_ms=0, after_ms=45, attempts=1, status=200, took_ms=30),)
+    taken = msgspec.structs.replace(step, said=(msgspec.structs.replace(step.said[0], became=became),))
+    assert sentences(taken)[-1] == f"told c 12 (sequence {desk.sequence}), its first number; taken after 45 ms, status 200, call 30 ms"
+
+
+@pytest.mark.parametrize(
+    ("second", "seller", "words"),
+    [
+        (5, None, "-1 moved at w (moved 00:00:05-00:00:05.999), in the last reading already: not counted again"),
+        (10, None, "-1 moved at w (moved 00:00:10-00:00:10.999), may be in the last reading already, counted because it lowers"),
+        (12, "7", "-1 moved under seller 7 at w (moved 00:00:12-00:00:12.999), counted at once"),
+    ],
+)
+def test_move_then_its_verdict_is_in_words(second: int, seller: str | None, words: str) -> None:
+    desk = _desk()
+    desk.moved(-1, second, seller=seller, now=14_000)
+    assert _last(desk)[0] == words
+
+
+def test_move_that_came_before_then_it_is_not_counted_again() -> None:
+    desk = _desk()
+    for _ in range(2):
+        desk.moved(-1, 12, name="m", now=14_000)
+    assert _last(desk) == ["-1 moved at w (moved 00:00:12-00:00:12.999), came before: not counted again"]
+
+
+def test_held_reading_then_the_end_says_how_to_accept_it() -> None:
+    config = StockConfig(warehouses={"w": warehouse(correction_limit=Decimal(3))}, channels={"c": channel(incremental=False, sellers={})})
+    desk = Desk(config)
+    desk.reading(12, 9_000, 10_000)
+    desk.reading(50, 20_000, 21_000)
+    assert _last(desk)[0].endswith("too far from what was expected: held back until a second reading or a person agrees")
+    lines = dict(standing(_story(desk)[1]))
+    assert "has 12 for certain" in lines["w"]
+    assert any(line.startswith("a reading of 50") and "`stockwire reconcile --accept S-1`" in line for line in lines["w"])
+
+    desk.say(CorrectionAccepted(sku=desk.sku))
+    assert _last(desk)[:2] == ["a person accepted what was held back", "w: 12 -> 50"]
+
+
+def test_place_never_read_then_the_channel_is_not_told_and_it_is_asked() -> None:
+    desk = Desk(one(orders_mode=False))
+    desk.moved(-1, 12, now=14_000)
+    assert _last(desk)[1:] == ["asked wh to say what it has (never read)"]
+
+
+def test_record_that_nobody_understands_then_it_is_in_the_story() -> None:
+    desk = _desk()
+    record = desk.record(CorrectionAccepted(sku=desk.sku))
+    desk.log[-1] = msgspec.structs.replace(record, body=Unusable("not a value we know"))
+    assert _last(desk) == ["a record that nobody understands", "cannot be used, see `stockwire dead ls`: not a value we know"]
+
+
+def test_story_without_a_table_then_it_says_so() -> None:
+    assert agreement(_story(_desk())[1]) == ["the table has no row of it"]
+
+
+def test_step_of_another_channel_or_place_then_it_does_not_concern_this_one() -> None:
+    desk = _desk()
+    desk.shown(3, 20_000)
+    reading, shown = _story(desk)[0]
+    assert concerns(shown, "c", ("w",))
+    assert not concerns(shown, "d", ("w",))
+    assert concerns(reading, "d", ("w",))
+    assert not concerns(reading, "d", ("v",))
