@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import uvloop
 
 from agents.fetch.agent import fetch_agent
 from agents.poll.agent import poll_agent
@@ -20,12 +19,10 @@ from streams import engine
 from streams.catalogue import CATALOGUE, PAGE_OFFERS, CataloguePager
 from streams.configure import FaustRole, catalogue_rule, context_of, engine_settings, reconcile_rule, stock_config, translate_config
 from streams.http import Budget, HttpClient, Purpose, Redactor
-from streams.receiver import serve
 from streams.seed import seed
 from streams.settings import Connection, Settings
 
 Agent = TableAgent[Any] | LaneAgent[Any]
-ROLES = ("receiver", "worker", "sender", "poller")
 
 
 def agents_of(settings: Settings, role: FaustRole) -> list[Agent]:
@@ -33,17 +30,13 @@ def agents_of(settings: Settings, role: FaustRole) -> list[Agent]:
     return list(_made(settings, role, Doors()))
 
 
-def run_role(settings: Settings, role: str) -> None:
+def run_role(settings: Settings, role: FaustRole) -> None:
     """Be this role until SIGTERM or SIGINT."""
-    if role == "receiver":
-        uvloop.run(serve(settings))
-        return
-    faust_role: FaustRole = role  # type: ignore[assignment]  # the command line offers no other
     doors = Doors()
-    agents = list(_made(settings, faust_role, doors))
-    if faust_role == "poller":
+    agents = list(_made(settings, role, doors))
+    if role == "poller":
         seed(settings.kafka, _pollers(settings, doors))
-    engine.run(engine_settings(settings, faust_role), agents, on_stop=doors.close)
+    engine.run(engine_settings(settings, role), agents, on_stop=doors.close)
 
 
 class Doors:
