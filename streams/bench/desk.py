@@ -37,8 +37,10 @@ class Feed(NamedTuple):
 class Desk:
     """Makes, fills and reads the topics of one run. The broker must be the bench's own, for `close` deletes all topics."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, partitions: int = PARTITIONS) -> None:
         self.bootstrap = bootstrap
+        self.partitions = partitions
+        """Of every topic."""
         self._token = secrets.token_hex(4)
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._asker = self._consumer()
@@ -51,7 +53,7 @@ class Desk:
         """Make the topic. `appended`: its records bear the broker's time, by which everybody is measured alike."""
         config = {"message.timestamp.type": "LogAppendTime" if appended else "CreateTime"}
         config |= {"cleanup.policy": "compact", "min.compaction.lag.ms": "3600000"} if compacted else {}
-        topics.create(self.bootstrap, [topics.Topic(name=name, partitions=PARTITIONS, config=config)])
+        topics.create(self.bootstrap, [topics.Topic(name=name, partitions=self.partitions, config=config)])
         return name
 
     def fill(self, topic: str, feed: Iterable[Feed]) -> None:
@@ -80,7 +82,8 @@ class Desk:
 
     def count(self, topic: str) -> int:
         """How many records there have been."""
-        return sum(self._asker.get_watermark_offsets(TopicPartition(topic, part), timeout=ASK_WITHIN_S)[1] for part in range(PARTITIONS))
+        places = [TopicPartition(topic, part) for part in range(self.partitions)]
+        return sum(self._asker.get_watermark_offsets(place, timeout=ASK_WITHIN_S)[1] for place in places)
 
     def wait(self, topic: str, records: int, subjects: Sequence[Subject], *, within_s: float = 180.0) -> None:
         """Return when the topic has so many records; nothing is read, so as not to disturb. Raises `RunFailedError`."""
@@ -95,7 +98,7 @@ class Desk:
     def read(self, topic: str) -> list[Row]:
         """Everything in the topic, each partition in its order."""
         consumer, expected = self._consumer(), self.count(topic)
-        consumer.assign([TopicPartition(topic, part, 0) for part in range(PARTITIONS)])
+        consumer.assign([TopicPartition(topic, part, 0) for part in range(self.partitions)])
         rows: list[Row] = []
         end = time.monotonic() + ASK_WITHIN_S
         while len(rows) < expected:

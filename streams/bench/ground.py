@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.bench.desk import Desk
+from streams.bench.desk import PARTITIONS, Desk
 from streams.bench.figure import Figure, median
 from streams.bench.subject import RunFailedError
 
@@ -52,9 +52,9 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return amount // 10 if self.quick else amount
 
     @contextmanager
-    def desk(self) -> Iterator[Desk]:
+    def desk(self, partitions: int = PARTITIONS) -> Iterator[Desk]:
         """Topics for one run, deleted at its end."""
-        desk = Desk(self.bootstrap)
+        desk = Desk(self.bootstrap, partitions)
         try:
             yield desk
         finally:

@@ -1,28 +1,33 @@
-"""A whole installation as a user would configure it: a Thetis warehouse and two shops, each role a process of its own."""
+"""A whole installation as a user would configure it: a Thetis warehouse and its channels, each role a process of its own."""
 
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from streams.bench.desk import PARTITIONS, Desk
+from streams.bench.desk import Desk
 from streams.bench.subject import RunFailedError, Subject
 from streams.demo.world import free_port
 
 ROLES = ("receiver", "worker", "sender", "poller")
-WAREHOUSE, WEB, OUTLET = "warehouse", "web", "outlet"
+WAREHOUSE, PLACE, WEB, OUTLET, CRM = "warehouse", "shelf", "web", "outlet", "crm"
+STORE = "main-store"
+"""What the place is called in the CRM."""
+
 HOOK_SECRET = "bench-hook-secret-of-the-warehouse"  # noqa: S105  # of simulated systems on this machine, as the next
 SHOP_SECRET = "whsec_c3RvY2t3aXJlLWJlbmNoLXNob3Atc2VjcmV0LTAwMDE="  # noqa: S105
+CRM_KEY = "simulated-key"
 SECRETS = {
     "BENCH_KEY": "simulated-key",
     "BENCH_ID": "simulated-id",
     "BENCH_SECRET": "simulated-secret",
     "BENCH_HOOK": HOOK_SECRET,
     "BENCH_SHOP": SHOP_SECRET,
+    "BENCH_CRM": CRM_KEY,
 }
-SELLERS = {WEB: 90_100_041, OUTLET: 90_100_042}
+SELLERS = {WEB: 90_100_041, OUTLET: 90_100_042, CRM: 90_100_043}
 MODES = {WEB: "incremental", OUTLET: "absolute"}
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.1
@@ -46,6 +51,7 @@ clock = {{late_ms = 500, staleness_ms = 500}}
 [[places]]
 name = "shelf"
 warehouse = "warehouse"
+stores = {stores}
 """
 SHOP = """
 [connections.{name}]
@@ -61,18 +67,32 @@ sellers = {{warehouse = ["{seller}"]}}
 from = ["shelf"]
 to = "{name}"
 """
+ACCOUNT = """
+[connections.crm]
+system = "retailcrm"
+account_url = "{url}"
+api_key = {{env = "BENCH_CRM"}}
+site = "main"
+sellers = {{warehouse = ["{seller}"]}}
+
+[[stock]]
+from = ["shelf"]
+to = "crm"
+"""
 
 
 class Installation:
-    """Roles against systems at the given addresses, of the shops all or one. The caller stops what `start` gives."""
+    """Roles against systems at the given addresses, as many channels as are named. The caller stops what `start` gives."""
 
-    def __init__(self, desk: Desk, folder: Path, *, warehouse_url: str, shop_urls: dict[str, str]) -> None:
+    def __init__(self, desk: Desk, folder: Path, *, warehouse_url: str, shop_urls: Mapping[str, str] = {}, crm_url: str = "") -> None:
         self.ports = {role: free_port() for role in ROLES}
         self._folder = folder
         self._config = folder / "stockwire.toml"
-        text = CONFIG.format(bootstrap=desk.bootstrap, partitions=PARTITIONS, warehouse_url=warehouse_url)
+        stores = f'{{{CRM} = "{STORE}"}}' if crm_url else "{}"
+        text = CONFIG.format(bootstrap=desk.bootstrap, partitions=desk.partitions, warehouse_url=warehouse_url, stores=stores)
         text += "".join(f"\n[{role}]\nhost = '127.0.0.1'\nport = {port}\n" for role, port in self.ports.items())
         text += "".join(SHOP.format(name=name, url=url, mode=MODES[name], seller=SELLERS[name]) for name, url in shop_urls.items())
+        text += ACCOUNT.format(url=crm_url, seller=SELLERS[CRM]) if crm_url else ""
         self._config.write_text(text, encoding="utf-8")
         with self._stockwire("topics", "create") as creating:
             creating.wait(READY_WITHIN_S)

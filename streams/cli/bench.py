@@ -15,17 +15,17 @@ from streams.broker import RealBroker
 from streams.cli import options
 from streams.cli.failed import FailedError
 
-JOBS = ("engine", "stock", "recovery", "receiver", "e2e", "memory")
+JOBS = ("engine", "stock", "recovery", "receiver", "e2e", "memory", "catalogue")
 
 
 @click.command("bench")
 @click.argument("jobs", metavar="[JOB]...", nargs=-1, type=click.Choice(JOBS))
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Of each; medians are shown.")
 @click.option("--quick", is_flag=True, help="A tenth of the work, to see that it runs; the figures mean little.")
-@click.option("--profile", is_flag=True, help="engine, stock: also say where the time goes.")
+@click.option("--profile", is_flag=True, help="engine, stock, catalogue: also say where the time goes.")
 @options.as_json
 def command(jobs: tuple[str, ...], runs: int, *, quick: bool, profile: bool, json: bool) -> None:
-    """Measure engine, stock, recovery, receiver, e2e, memory (default: all), on a Kafka broker of its own.
+    """Measure engine, stock, recovery, receiver, e2e, memory, catalogue (default: all), on a Kafka broker of its own.
 
     Every subject beside a bare program that does the same job, alternately. Wrong output does not count. CPU is that of
     all processes of a subject. Ratios say something on any machine, rates only on a quiet one. With programs of others:
