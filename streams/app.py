@@ -17,7 +17,8 @@ from models.agent import LaneAgent, TableAgent
 from models.topics import FACT_STOCK, REVIEW
 from streams import engine
 from streams.catalogue import CATALOGUE, PAGE_OFFERS, CataloguePager
-from streams.configure import FaustRole, catalogue_rule, context_of, engine_settings, reconcile_rule, stock_config, translate_config
+from streams.configure import FaustRole, catalogue_rule, engine_settings, reconcile_rule, stock_config, translate_config
+from streams.context import context_of
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.seed import seed
 from streams.settings import Connection, Settings

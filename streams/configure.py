@@ -3,10 +3,10 @@
 from typing import Literal
 
 from models.config import ChannelConfig, StockConfig, TranslateConfig, WarehouseConfig
+from streams.context import stores_of
 from streams.engine import EngineSettings
 from streams.kafka_client import security
 from streams.settings import Connection, Place, Settings, StockRoute
-from streams.systems.spec import Context
 from streams.topics import group
 
 FaustRole = Literal["worker", "sender", "poller"]
@@ -27,16 +27,6 @@ def engine_settings(settings: Settings, role: FaustRole) -> EngineSettings:
         security=security(kafka),
         web_host=own.host,
         web_port=own.port,
-    )
-
-
-def context_of(settings: Settings, connection: Connection) -> Context:
-    """What the connection's own folder may know of everything around it."""
-    url = settings.receiver.public_url.rstrip("/")
-    return Context(
-        connection=connection.name,
-        stores=_stores(settings, connection.name),
-        hooks_url=f"{url}/hooks/{connection.name}" if url else "",
     )
 
 
@@ -95,14 +85,6 @@ def _channel(settings: Settings, route: StockRoute) -> ChannelConfig:
         cap=common.cap,
         starts_at=common.starts_at,
         audited=spec.audited(connection.settings),
-        stores=_stores(settings, route.channel),
+        stores=stores_of(settings, route.channel),
         presence=spec.presence(connection.settings),
     )
-
-
-def _stores(settings: Settings, channel: str) -> dict[str, str]:
-    """The code that each place which feeds the channel has there, where the channel keeps stock per store."""
-    if not settings.connections[channel].system.per_store:
-        return {}
-    fed = next((route.places for route in settings.stock if route.channel == channel), ())
-    return {name: settings.places[name].stores[channel] for name in fed if channel in settings.places[name].stores}

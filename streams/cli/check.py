@@ -12,7 +12,7 @@ from models.codec import encode
 from models.errors import StockwireError
 from streams.cli import options
 from streams.cli.failed import FailedError
-from streams.configure import context_of
+from streams.context import context_of
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.kafka_client import confluent
 from streams.settings import Connection, Settings, shown

@@ -8,7 +8,7 @@ import click
 from models.errors import StockwireError
 from streams.cli import options
 from streams.cli.failed import FailedError
-from streams.configure import context_of
+from streams.context import context_of
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.settings import Connection, Settings
 from streams.systems.spec import Registration

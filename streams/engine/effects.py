@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from models.agent import Count, Dead, Emit, Rank, Record
-from models.codec import encode, headers_of
-from models.message import Headers, Message
+from models.message import Headers
 from models.topics import DEAD
 from streams.dead import dead_headers, dead_value
+from streams.encoded import encoded
 from streams.engine.ending import die
 from streams.engine.rows import RowStore
 from streams.metrics import count
@@ -172,20 +172,6 @@ class Effects:
     def _add(self, emit: Emit, cause: Headers) -> None:
         partition = self._outlet.partition_of(emit.topic, emit.key)
         self._groups[emit.rank][emit.topic, partition].append((emit.key.encode(), *encoded(emit, cause)))
-
-
-def encoded(emit: Emit, cause: Headers) -> tuple[bytes | None, KafkaHeaders]:
-    """Value and headers of an emit; the trace of what caused it is handed on."""
-    headers: KafkaHeaders = []
-    value = emit.value
-    if isinstance(value, Message):
-        headers.extend(headers_of(value).items())
-        value = encode(value)
-    if cause and (trace := cause.get("trace")):
-        headers.append(("trace", trace))
-    if emit.headers:
-        headers.extend(emit.headers.items())
-    return value, headers
 
 
 class Changelog:

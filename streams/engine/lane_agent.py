@@ -14,8 +14,9 @@ from models.agent import Abandoned, Count, Dead, Emit, LaneAgent, Rank, Record
 from models.codec import encode
 from models.topics import DEAD
 from streams.dead import dead_headers, dead_value
+from streams.encoded import encoded
 from streams.engine.channel import Batch
-from streams.engine.effects import Changelog, Host, Undecodable, encoded, together
+from streams.engine.effects import Changelog, Host, Undecodable, together
 from streams.engine.ending import die
 from streams.engine.intake import Intake, Poison
 from streams.metrics import count
