@@ -33,7 +33,7 @@ class Deposit(msgspec.Struct):
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: list[tuple[str, bytes]]
     time_ms: int
     since: float
@@ -42,13 +42,31 @@ class Deposit(msgspec.Struct):
     @property
     def size(self) -> int:
         """Roughly the memory it holds."""
-        return len(self.value) + len(self.key) + 512
+        return len(self.value or b"") + len(self.key) + 512
+
+
+class Together:
+    """Deposits with one answer: `done` is called once, when the last one is stored or the first one is not."""
+
+    def __init__(self, deposits: int, done: Callable[[bool], None]) -> None:
+        self._left, self._done = deposits, done
+
+    def settle(self, stored: bool) -> None:  # noqa: FBT001  # the `done` of each deposit
+        """One of them is settled."""
+        if self._left:
+            self._left = self._left - 1 if stored else 0
+            if not self._left:
+                self._done(stored)
+
+    def forget(self) -> None:
+        """Call nobody any more."""
+        self._left = 0
 
 
 class Batch(Protocol):
     """aiokafka's batch builder."""
 
-    def append(self, *, timestamp: int, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> object | None:
+    def append(self, *, timestamp: int, key: bytes, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> object | None:
         """Add a record; None when it is full."""
 
 

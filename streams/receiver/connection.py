@@ -14,16 +14,18 @@ from streams.receiver.request import Request, RequestParser
 TIMEOUT, TOO_LARGE, UNAVAILABLE = 408, 413, 503
 LINGER_S = 2.0
 """How long a sender that we refuse in the middle of its request may go on, so that it reads our answer."""
+TEXT, JSON = "text/plain; version=0.0.4; charset=utf-8", "application/json"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NEVER = math.inf
 
 
 class Answer(NamedTuple):
-    """What goes back."""
+    """What goes back; a `body` is of the content type `kind`."""
 
     status: int
     body: bytes = b""
     retry_after_s: int | None = None
+    kind: str = TEXT
 
 
 class Desk(Protocol):

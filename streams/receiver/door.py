@@ -12,15 +12,17 @@ from models.errors import PoisonError
 from models.inbound import Inbound
 from models.topics import DEAD, inbound
 from streams.dead import dead_headers
+from streams.encoded import encoded
 from streams.receiver.depth import nests_deeper
 from streams.receiver.limits import ReceiverLimits
 from streams.receiver.request import Request
-from streams.systems.spec import Hook, Taken, Webhook
+from streams.systems.spec import Callback, Hook, Taken, Webhook
 
 log = structlog.get_logger(__name__)
 
 HOOKS = "/hooks/"
-STORED, NOT_FOUND, UNAUTHORISED, MALFORMED, METHOD, TOO_LARGE, BUG = 204, 404, 401, 400, 405, 413, 500
+STORED, ANSWERED, NOT_FOUND, UNAUTHORISED, MALFORMED, METHOD, TOO_LARGE, BUG = 204, 200, 404, 401, 400, 405, 413, 500
+OUR_FAULT = "this cannot be answered; the fault is ours"
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -28,18 +30,23 @@ class Letter(msgspec.Struct, frozen=True):
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: list[tuple[str, bytes]]
     time_ms: int
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """The answer: `status`, with a `letter` only after that is stored. `outcome` and `connection` (if known) are for metrics."""
+    """The answer: `status` and JSON `body`, with a `letter` only after that is stored, and all in `also` with it.
+
+    `outcome` and `connection` (if known) are for metrics.
+    """
 
     status: int
     outcome: str
     connection: str = ""
     letter: Letter | None = None
+    also: tuple[Letter, ...] = ()
+    body: bytes = b""
 
 
 class Door:
@@ -50,6 +57,12 @@ class Door:
         self._limits = limits
         # An unknown name costs as much time as a wrong secret, and is answered alike: names cannot be guessed.
         self._decoy = next(iter(self._webhooks.values()), None)
+        self._callbacks = {name: one for name, one in self._webhooks.items() if isinstance(one, Callback)}
+
+    def refusal(self, connection: str, reason: str) -> bytes:
+        """What a genuine caller reads of a refusal; nothing where it only sends."""
+        callback = self._callbacks.get(connection)
+        return b"" if callback is None else callback.refusal(reason)
 
     def admit(self, delivery: Request, now_s: float) -> Admission:
         """Decide about one delivery."""
@@ -85,10 +98,18 @@ class Door:
             self._check_depth(hook.body)
             return _taken(name, hook, webhook.take(hook))
         except PoisonError as error:
-            return _unusable(name, webhook, hook, error)
+            return self._unusable(name, webhook, hook, error)
         except Exception as error:  # a bug of ours must not hold up a queue that waits for our 2xx
             log.exception("delivery_not_understood", connection=name)
-            return _unusable(name, webhook, hook, error)
+            return self._unusable(name, webhook, hook, error)
+
+    def _unusable(self, name: str, webhook: Webhook, hook: Hook, error: Exception) -> Admission:
+        if webhook.parks:
+            return _park(name, hook, Dead(error=type(error).__name__, reason=str(error)))
+        if isinstance(error, PoisonError):
+            log.warning("delivery_malformed", connection=name, reason=str(error))
+            return Admission(MALFORMED, "malformed", name, body=self.refusal(name, str(error)))
+        return Admission(BUG, "bug", name, body=self.refusal(name, OUR_FAULT))
 
     def _check_depth(self, body: bytes) -> None:
         if nests_deeper(body, self._limits.depth_max):
@@ -120,20 +141,19 @@ def _taken(name: str, hook: Hook, taken: Taken) -> Admission:
         return _park(name, hook, taken.dead, taken)
     now_ms = int(hook.now_s * 1000)
     headers = _headers(name, taken.delivery, now_ms)
-    return Admission(STORED, "stored", name, Letter(inbound(name), taken.key.encode(), hook.body, list(headers.items()), now_ms))
-
-
-def _unusable(name: str, webhook: Webhook, hook: Hook, error: Exception) -> Admission:
-    if webhook.parks:
-        return _park(name, hook, Dead(error=type(error).__name__, reason=str(error)))
-    if isinstance(error, PoisonError):
-        log.warning("delivery_malformed", connection=name, reason=str(error))
-        return Admission(MALFORMED, "malformed", name)
-    return Admission(BUG, "bug", name)
+    body = hook.body if taken.body is None else taken.body
+    letter = Letter(inbound(name), taken.key.encode(), body, list(headers.items()), now_ms)
+    if not taken.emits and not taken.answer:
+        return Admission(STORED, "stored", name, letter)
+    also = tuple(Letter(emit.topic, emit.key.encode(), *encoded(emit, headers), now_ms) for emit in taken.emits)
+    return Admission(ANSWERED if taken.answer else STORED, "answered", name, letter, also, taken.answer)
 
 
 def _park(name: str, hook: Hook, dead: Dead, taken: Taken | None = None, *, outcome: str = "parked") -> Admission:
-    """Into `dead.v1`, as it came. Of the request's headers only its content type is kept: others may hold secrets."""
+    """Into `dead.v1`, as it came, or what is stored in its place.
+
+    Of the request's headers only its content type is kept: others may hold secrets.
+    """
     if taken is None:
         taken = Taken(name, hashlib.sha256(hook.body).hexdigest()[:32])
     now_ms = int(hook.now_s * 1000)
@@ -141,4 +161,5 @@ def _park(name: str, hook: Hook, dead: Dead, taken: Taken | None = None, *, outc
     headers["content_type"] = hook.headers.get("content-type", "").encode("utf-8", "surrogateescape")
     headers = dead_headers(headers, dead, agent=f"receiver.{name}")
     log.warning("delivery_parked", connection=name, reason=dead.reason)
-    return Admission(STORED, outcome, name, Letter(DEAD, taken.key.encode(), hook.body, list(headers.items()), now_ms))
+    body = hook.body if taken.body is None else taken.body
+    return Admission(STORED, outcome, name, Letter(DEAD, taken.key.encode(), body, list(headers.items()), now_ms))

@@ -20,6 +20,16 @@ READ_MS = 500
 AGAIN_S = 1.0
 
 
+class NoLevels:
+    """The view of a connection that is told no stock: it is known that there is nothing."""
+
+    complete = True
+
+    def get(self, _sku: str) -> Level | None:
+        """None."""
+        return None
+
+
 class LevelView:
     """The newest level of each SKU of one channel, read from the topic's beginning outside any consumer group.
 

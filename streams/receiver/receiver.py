@@ -5,7 +5,7 @@ import contextlib
 import functools
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import structlog
 
 from models.agent import Count
-from models.topics import DEAD, inbound
+from models.topics import DEAD, FACT_STOCK, POLL, inbound
 from streams.metrics import count, exposition
-from streams.receiver.commit import Deposit, GroupCommit
-from streams.receiver.connection import Answer, Connection, Serve
-from streams.receiver.door import METHOD, NOT_FOUND, STORED, Admission, Door
+from streams.receiver.commit import Deposit, GroupCommit, Together
+from streams.receiver.connection import JSON, Answer, Connection, Serve
+from streams.receiver.door import METHOD, NOT_FOUND, STORED, Admission, Door, Letter
+from streams.receiver.levels import LevelView
 from streams.receiver.limits import ReceiverLimits
 from streams.receiver.request import Request
-from streams.systems.spec import Webhook
+from streams.systems.spec import Callback, Webhook
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ RETRY_AFTER_S = 5
 BACKLOG = 1_024
 LIVE, READY, METRICS = OPERATIONS = ("/live", "/ready", "/metrics")
 OK, UNAVAILABLE = 200, 503
+AGAIN = f"Kafka is not there; ask again in {RETRY_AFTER_S} s"
 STORED_ANSWER, UNAVAILABLE_ANSWER = Answer(STORED), Answer(UNAVAILABLE, retry_after_s=RETRY_AFTER_S)
 
 
@@ -41,11 +43,15 @@ class Address(NamedTuple):
 
 
 class Receiver:
-    """The server of one process. `start`, later `stop`; after `start` the ports are those it listens at."""
+    """The server of one process. `start`, later `stop`; after `start` the ports are those it listens at.
 
-    def __init__(self, commit: GroupCommit, door: Door, limits: ReceiverLimits, address: Address) -> None:
+    It is ready without waiting for `views`: from one that has not read all, an answer leaves out what it does not know yet and has
+    it sent, while to wait would keep the deliveries of every other connection out.
+    """
+
+    def __init__(self, commit: GroupCommit, door: Door, limits: ReceiverLimits, address: Address, views: Sequence[LevelView] = ()) -> None:
         self.limits = limits
-        self._commit, self._door = commit, door
+        self._commit, self._door, self._views = commit, door, views
         self._host, self.port, self.admin_port = address
         self._connections: set[Connection] = set()
         self._listeners: list[asyncio.Server] = []
@@ -62,6 +68,8 @@ class Receiver:
         """Listen; deliveries are answered 503 until Kafka is reached."""
         self._look(asyncio.get_running_loop().time())
         self._commit.start()
+        for view in self._views:
+            view.start()
         self._looking = asyncio.get_running_loop().create_task(self._keep_looking())
         self.port = await self._listen(self.port, self._serve_all if self.admin_port is None else self._serve_hook)
         if self.admin_port is not None:
@@ -88,6 +96,7 @@ class Receiver:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         await self._commit.stop()
+        await asyncio.gather(*(view.stop() for view in self._views))
         log.info("receiver_stopped", cut_off=len(self._connections))
         for connection in list(self._connections):
             connection.abort()
@@ -132,7 +141,7 @@ class Receiver:
 
     def wire(self, answer: Answer, *, close: bool) -> bytes:
         """The bytes of an answer."""
-        head, tail = _frame(answer.status, len(answer.body), answer.retry_after_s, close)
+        head, tail = _frame(answer.status, len(answer.body), answer.kind, answer.retry_after_s, close)
         return b"%b%b%b%b" % (head, self._date, tail, answer.body)
 
     # Requests
@@ -160,30 +169,42 @@ class Receiver:
         admission = self._door.admit(request, time.time())
         letter = admission.letter
         if letter is None:
-            return self._answer(admission.connection, admission.outcome, admission.status)
+            return self._answer(admission)
 
         def done(stored: bool) -> None:  # noqa: FBT001  # the one thing it is told
-            connection.reply(self._answered_of(admission, stored=stored))
+            connection.reply(self._answer(admission) if stored else self._unavailable(admission.connection))
 
         since = asyncio.get_running_loop().time()
-        deposit = Deposit(letter.topic, letter.key, letter.value, letter.headers, letter.time_ms, since, done)
-        return None if self._commit.offer(deposit) else self._answered_of(admission, stored=False)
+        if admission.also:
+            offered = self._offer_all([letter, *admission.also], since, done)
+        else:
+            offered = self._commit.offer(Deposit(letter.topic, letter.key, letter.value, letter.headers, letter.time_ms, since, done))
+        return None if offered else self._unavailable(admission.connection)
 
-    def _answered_of(self, admission: Admission, *, stored: bool) -> Answer:
-        if stored:
-            return self._answer(admission.connection, admission.outcome, admission.status)
-        return self._answer(admission.connection, "unavailable", UNAVAILABLE)
+    def _offer_all(self, letters: Sequence[Letter], since: float, done: Callable[[bool], None]) -> bool:
+        """Offer them to be acknowledged as one; of those refused as one, some may be stored all the same: twice is fine."""
+        together = Together(len(letters), done)
+        deposits = [Deposit(one.topic, one.key, one.value, one.headers, one.time_ms, since, together.settle) for one in letters]
+        offered = all(map(self._commit.offer, deposits))
+        if not offered:
+            together.forget()
+        return offered
 
-    def _answer(self, connection: str, outcome: str, status: int) -> Answer:
-        self._answered[connection, outcome] += 1
-        return UNAVAILABLE_ANSWER if status == UNAVAILABLE else STORED_ANSWER if status == STORED else Answer(status)
+    def _answer(self, admission: Admission) -> Answer:
+        self._answered[admission.connection, admission.outcome] += 1
+        return STORED_ANSWER if admission.status == STORED else Answer(admission.status, admission.body, kind=JSON)
+
+    def _unavailable(self, connection: str) -> Answer:
+        self._answered[connection, "unavailable"] += 1
+        refusal = self._door.refusal(connection, AGAIN)
+        return UNAVAILABLE_ANSWER._replace(body=refusal, kind=JSON) if refusal else UNAVAILABLE_ANSWER
 
 
 @functools.lru_cache(maxsize=256)
-def _frame(status: int, body_bytes: int, retry_after_s: int | None, close: bool) -> tuple[bytes, bytes]:  # noqa: FBT001  # a cache key
+def _frame(status: int, body_bytes: int, kind: str, retry_after_s: int | None, close: bool) -> tuple[bytes, bytes]:  # noqa: FBT001  # a cache key
     """What stands before and after the date."""
     lines = [] if status == STORED else [f"Content-Length: {body_bytes}"]
-    lines += ["Content-Type: text/plain; version=0.0.4; charset=utf-8"] if body_bytes else []
+    lines += [f"Content-Type: {kind}"] if body_bytes else []
     lines += ["Allow: POST"] if status == METHOD else []
     lines += [f"Retry-After: {retry_after_s}"] if retry_after_s is not None else []
     lines += ["Connection: close"] if close else []
@@ -200,17 +221,20 @@ def make_receiver(  # noqa: PLR0913  # one line per decision of the caller
     *,
     admin_port: int | None = None,
     client: Mapping[str, Any] | None = None,
+    views: Sequence[LevelView] = (),
 ) -> Receiver:
     """A receiver for `connections` (name to webhook); `port` 0: any free one. Without `admin_port` operations share `port`.
 
-    `client` adds security to what the Kafka client is told. The topics `inbound.<c>.v1` and `dead.v1` must exist.
+    `client` adds security to what the Kafka client is told. `views` are what callbacks answer from; they live as long as it does.
+    The topics `inbound.<c>.v1` and `dead.v1` must exist, where there are callbacks also `fact.stock.v1` and `poll.v1`.
     """
     limits = limits or ReceiverLimits()
+    asked = any(isinstance(one, Callback) for one in connections.values())
     commit = GroupCommit(
         bootstrap,
-        [DEAD, *(inbound(name) for name in connections)],
+        [DEAD, *(inbound(name) for name in connections), *((FACT_STOCK, POLL) if asked else ())],
         deadline_s=limits.acknowledge_within_s,
         queue_bytes=limits.queue_max_bytes,
         client=client or {},
     )
-    return Receiver(commit, Door(connections, limits), limits, Address(host, port, admin_port))
+    return Receiver(commit, Door(connections, limits), limits, Address(host, port, admin_port), views)

@@ -1,7 +1,7 @@
 """What a system folder declares about itself: its manifest, from which everything else follows."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from aiohttp import web
@@ -28,7 +28,7 @@ class Taken(msgspec.Struct, frozen=True):
     """Where a genuine request goes: its `key` in `inbound.<c>.v1` and delivery id, or straight to `dead.v1`.
 
     `emits` are acknowledged with it before anything is answered; `answer` is the JSON body of our 200 (empty: a 204 or 200 without).
-    `body` is stored in place of what came, where that holds a secret (None: what came is stored).
+    A dead letter goes alone and unanswered. `body` is stored in place of what came, where that holds a secret (None: what came).
     """
 
     key: str
@@ -50,6 +50,14 @@ class Webhook(Protocol):
 
     def take(self, hook: Hook) -> Taken:
         """Where it goes. Raises `PoisonError` for what cannot be parsed."""
+
+
+@runtime_checkable
+class Callback(Webhook, Protocol):
+    """The receiving side of a connection whose caller waits for our answer, and reads it also when it is no."""
+
+    def refusal(self, reason: str) -> bytes:
+        """The JSON body of a 4xx or 5xx to a genuine caller. Whoever is not genuine gets the same empty 401 everywhere."""
 
 
 class Levels(Protocol):
@@ -140,7 +148,7 @@ class SystemSpec(msgspec.Struct, frozen=True, kw_only=True):
     per_store: bool = False
     presence: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
     catalogue: str = "off"
-    callback: Callable[[Context, Any, Levels], Webhook] | None = None
+    callback: Callable[[Context, Any, Levels], Callback] | None = None
     register: Register | None = None
     seller_ids: Callable[[str, Any, HttpClient], Awaitable[list[str]]] | None = None
     check: Callable[[Context, Any, HttpClient], Awaitable[list[str]]]

@@ -65,6 +65,10 @@ class CrmCallback:
         delivery = hashlib.sha256(b"%d %b" % (now_ms, stored)).hexdigest()
         return Taken(self._context.connection, delivery, emits=emits, answer=answer, body=stored)
 
+    def refusal(self, reason: str) -> bytes:
+        """As every failure is told to the account."""
+        return encode({"success": False, "errorMsg": reason})
+
     def _answer(self, form: dict[str, str], now_ms: int) -> tuple[tuple[Emit, ...], bytes]:
         """What we know of the offers asked for, and the order to send it again: a late upload must not win over it.
 
