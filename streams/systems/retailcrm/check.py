@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from models.errors import ConfigError, StockwireError
 from streams.http import HttpClient
@@ -93,7 +93,7 @@ def _presence(context: Context, settings: RetailCrmSettings, store: wire.Store) 
 def _zone(where: str, zone: str) -> list[str]:
     try:
         ZoneInfo(zone)
-    except (ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return [f"{where}: the account's time zone {zone!r} is unknown here; set one in the account, or install tzdata here"]
     return []
 
