@@ -30,6 +30,7 @@ UNKNOWN_BEFORE = (
     "What came before is no longer known: a warehouse's number is exact from its first adopted reading on, "
     "totals and what was held back only from the first row of the table on."
 )
+UNTOLD = "When its waits were over cannot be told from the records alone everywhere; the rows of the table were taken there."
 UNKNOWN_CONFIG = "The configuration of that time is no longer known: the oldest one known is taken for it."
 UNKNOWN_SWEEPS = (
     "Which full readings were stopped is remembered for the last four of a warehouse with held readings; older ones count as not stopped."
@@ -95,10 +96,9 @@ class Replay:
         self.notes: list[str] = []
         self._witnesses = deque(row for row in table.rows if row.at >= begins)
         self._row_exact, self._config_exact = whole or not table.rows, whole
-        self._taken_over = False
+        self._taken_over = self._crowded = False
         self._whole = whole
         self._worlds = [World(self.first_row, told_in=table.told_in)]
-        self._shared = dict(table.shared)
         self._assumed = table.latest or assumed
         self._config = table.config
         self._digest = table.digest
@@ -158,7 +158,9 @@ class Replay:
             found = [world for before in self._worlds for world in self._ticked(before, record, body)]
         else:
             found = [self._applied(world, record) for world in self._worlds]
-        self._worlds = _distinct(found)
+        distinct = _distinct(found)
+        self._worlds = distinct[:WORLDS_MAX]
+        self._crowded |= len(distinct) > WORLDS_MAX
         self._compare(record)
 
     def _told(self, world: World, record: Record) -> Iterator[World]:
@@ -189,8 +191,6 @@ class Replay:
             yield self._applied(later, record)
         if self._witnesses[0].at != record.sequence and usual.row is not row:
             yield replace(moved, doubt=world.doubt + 1) if left and not is_told else later
-        if left:
-            yield later
 
     def _applied(self, world: World, record: Record) -> World:
         """The world after the record, decided on as the engine does."""
@@ -200,9 +200,8 @@ class Replay:
         own = record if record.key == self.sku else replace(record, key=self.sku)
         config = self._config or self._assumed
         self._note_forgotten_sweep(record, config)
-        view = View(self.sku, row, config, self._shared)
+        view = View(self.sku, row, config, self.table.shared)
         decision = decide(view, own)
-        self._shared.update(decision.shared)
         after = decision.row if decision.row is not None and (row is None or decision.row.at >= row.at) else row
         if after is row and not decision.emits and record.key != self.sku:
             return world
@@ -224,12 +223,12 @@ class Replay:
 
     def _stopped(self, record: Record) -> str | None:
         """The sweep whose limit this reading was the one to pass."""
-        sweeps: SweepRow | None = self._shared.get(SWEEP)
+        sweeps: SweepRow | None = self.table.shared.get(SWEEP)
         counts = () if sweeps is None else (count for one in sweeps.places.values() for count in one)
         return next((count.sweep for count in counts if count.stopped == record.sequence), None)
 
     def _note_forgotten_sweep(self, record: Record, config: StockConfig) -> None:
-        fact, sweeps = record.body, self._shared.get(SWEEP)
+        fact, sweeps = record.body, self.table.shared.get(SWEEP)
         if not isinstance(fact, StockCounted) or fact.sweep is None or sweeps is None or UNKNOWN_SWEEPS in self.notes:
             return
         known = sweeps.places.get(fact.place, ())
@@ -243,20 +242,23 @@ class Replay:
             return
         while self._witnesses and self._witnesses[0].at <= record.sequence:
             witness = self._witnesses.popleft()
-        exact, self._row_exact = self._exact, True
+        exact, crowded = self._exact, self._crowded
+        self._row_exact, self._crowded = True, False
         agreeing = [world for world in self._worlds if world.row == witness]
-        self._taken_over = not agreeing and not exact
+        self._taken_over = not agreeing and (crowded or not exact)
         if agreeing:
             self._worlds = agreeing
             self._config_exact |= self.table.config is not None
             return
         best = self._worlds[0]
         found = describe.differences(best.row, witness)
-        if exact:
+        if crowded and UNTOLD not in self.notes:
+            self.notes.append(UNTOLD)
+        if not self._taken_over:
             self._differs += (f"at {record.offset}: {text}" for text in found)
         last = best.steps
         if last is not None and last.step.sequence == record.sequence:
-            last = Chain(replace(last.step, corrected=tuple(found) if exact else (), row=witness), last.earlier)
+            last = Chain(replace(last.step, corrected=() if self._taken_over else tuple(found), row=witness), last.earlier)
         self._worlds = [replace(best, row=witness, steps=last)]
 
 
@@ -271,14 +273,14 @@ def _agreement(differs: Iterable[str], *, pending: int, told: bool, taken_over: 
 
 
 def _distinct(worlds: list[World]) -> list[World]:
-    """The least doubtful few of the worlds that differ."""
+    """The worlds that differ, the least doubtful first."""
     if len(worlds) == 1:
         return worlds
     found: list[World] = []
     for world in sorted(worlds, key=_doubt):
         if not any(world.row == other.row and world.told_in == other.told_in for other in found):
             found.append(world)
-    return found[:WORLDS_MAX]
+    return found
 
 
 def _doubt(world: World) -> int:
