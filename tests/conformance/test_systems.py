@@ -27,7 +27,7 @@ from models.sent_row import Call
 from streams import systems
 from streams.http import Budget, HttpClient, Purpose, Redactor
 from streams.secret import Secret
-from streams.systems.spec import Context, Hook, SystemSpec, Taken
+from streams.systems.spec import Context, Hook, SystemSpec, Taken, Webhook
 
 RULES = {
     "readme": "README.md says how it is set up and what holds about it, and names every setting",
@@ -45,13 +45,13 @@ RULES = {
     "simulator-serves-the-documented-wire": "the remote as a real server, with its truth and its calls below /admin/",
 }
 CAPABILITY = {
-    "webhook-authenticated": "webhook",
-    "webhook-signature": "webhook",
-    "webhook-parks-what-cannot-be-used": "webhook",
-    "webhook-refuses-what-cannot-be-parsed": "webhook",
-    "reader": "reader",
-    "pager-resumable": "pagers",
-    "sink": "sink",
+    "webhook-authenticated": ("webhook", "callback"),
+    "webhook-signature": ("webhook", "callback"),
+    "webhook-parks-what-cannot-be-used": ("webhook", "callback"),
+    "webhook-refuses-what-cannot-be-parsed": ("webhook", "callback"),
+    "reader": ("reader",),
+    "pager-resumable": ("pagers",),
+    "sink": ("sink", "bulk"),
 }
 FILES = {
     "webhook": "webhook.py",
@@ -71,6 +71,10 @@ TESTS = Path(__file__).parents[1] / "systems"
 
 def conformance(name: str) -> dict[str, Any]:
     return tomllib.loads((FOLDERS / name / "conformance.toml").read_text())
+
+
+def has(name: str, capability: str) -> bool:
+    return getattr(SYSTEMS[name], capability) is not None
 
 
 def with_rule(rule: str) -> list[str]:
@@ -116,8 +120,29 @@ def settings_of(name: str, url: str) -> Json:
 
 
 def secrets_of(settings: msgspec.Struct) -> tuple[str, ...]:
-    values = (getattr(settings, field) for field in settings.__struct_fields__)
-    return tuple(value.reveal() for value in values if isinstance(value, Secret))
+    values = [getattr(settings, field) for field in settings.__struct_fields__]
+    own = tuple(value.reveal() for value in values if isinstance(value, Secret))
+    return own + tuple(secret for value in values if isinstance(value, msgspec.Struct) for secret in secrets_of(value))
+
+
+class NoLevels:
+    """A view of levels before the first one."""
+
+    complete = True
+
+    def get(self, _sku: str) -> Level | None:
+        return None
+
+
+def door_of(name: str) -> Webhook | None:
+    """The receiving side of a connection, if its system has one."""
+    spec, settings = SYSTEMS[name], settings_of(name, "http://127.0.0.1")
+    if spec.callback is not None:
+        return spec.callback(CONTEXT, settings, NoLevels())
+    return None if spec.webhook is None else spec.webhook("c", settings)
+
+
+CONTEXT = Context(connection="c", hooks_url="https://hooks.example/hooks/c")
 
 
 def client_of(spec: SystemSpec, settings: msgspec.Struct) -> HttpClient:
@@ -186,7 +211,7 @@ def test_rules_then_each_is_done_or_exempt_with_a_reason(name: str) -> None:
     assert not set(told["rules"]) & set(told["exempt"])
     assert set(told["rules"].values()) == {"done"}
     assert [rule for rule, reason in told["exempt"].items() if len(reason) < REASON_CHARS_MIN] == []
-    assert [rule for rule in told["rules"] if rule in CAPABILITY and getattr(SYSTEMS[name], CAPABILITY[rule]) is None] == []
+    assert [rule for rule in told["rules"] if rule in CAPABILITY and not any(has(name, one) for one in CAPABILITY[rule])] == []
 
 
 # --- the rules ---
@@ -250,9 +275,8 @@ def is_total(name: str, kind: str, value: bytes) -> None:
 
 @each_with("webhook-authenticated")
 def test_webhook_when_a_stranger_calls_then_refused(name: str) -> None:
-    spec = SYSTEMS[name]
-    assert spec.webhook is not None
-    door = spec.webhook("c", settings_of(name, "http://127.0.0.1"))
+    door = door_of(name)
+    assert door is not None
     for secret in ("", "guess", "\udce4"):
         reason = door.verify(Hook(secret, {"content-type": "application/json"}, b"{}", 1.0))
         assert reason
@@ -261,20 +285,19 @@ def test_webhook_when_a_stranger_calls_then_refused(name: str) -> None:
 
 @each
 def test_webhook_then_parks_or_refuses_as_its_rules_say(name: str) -> None:
-    spec = SYSTEMS[name]
-    if spec.webhook is None:
+    door = door_of(name) if has(name, "webhook") or has(name, "callback") else None
+    if door is None:
         return
     told = conformance(name)["rules"]
-    assert spec.webhook("c", settings_of(name, "http://127.0.0.1")).parks == ("webhook-parks-what-cannot-be-used" in told)
+    assert door.parks == ("webhook-parks-what-cannot-be-used" in told)
     assert ("webhook-parks-what-cannot-be-used" in told) != ("webhook-refuses-what-cannot-be-parsed" in told)
 
 
 @each_with("webhook-authenticated")
 @given(body=st.binary(max_size=64) | JSON.map(msgspec.json.encode))
 def test_webhook_when_given_anything_genuine_then_a_place_for_it_or_poison(name: str, body: bytes) -> None:
-    spec = SYSTEMS[name]
-    assert spec.webhook is not None
-    door = spec.webhook("c", settings_of(name, "http://127.0.0.1"))
+    door = door_of(name)
+    assert door is not None
     hook = Hook("s", {"webhook-id": "msg_1"}, body, 1.0)
     try:
         taken = door.take(hook)
@@ -319,7 +342,7 @@ def call_of(running: Running, sequence: int, number: str) -> Call:
 
 
 @pytest.mark.req("X-07")
-@each_with("sink")
+@pytest.mark.parametrize("name", [name for name in with_rule("sink") if not has(name, "bulk")])
 async def test_sink_when_a_call_is_repeated_then_nothing_changes(running: Running) -> None:
     assert running.spec.sink is not None
     call = call_of(running, 1, "2.5")
@@ -332,9 +355,29 @@ async def test_sink_when_a_call_is_repeated_then_nothing_changes(running: Runnin
     assert_hidden(running.secrets, encode(once).decode())
 
 
+@pytest.mark.req("X-07")
+@pytest.mark.parametrize("name", [name for name in with_rule("sink") if has(name, "bulk")])
+async def test_bulk_sink_when_a_call_is_repeated_then_nothing_changes(name: str, running: Running) -> None:
+    """The example's `sku` and `stores` say what is told."""
+    assert running.spec.bulk is not None
+    example = example_of(name)
+    bulk = running.spec.bulk(msgspec.structs.replace(CONTEXT, stores=example["stores"]), running.settings, running.http)
+    parts = dict.fromkeys(example["stores"], Decimal("2.5"))
+    row = bulk.row_for(Level(connection="c", sku=example["sku"], sequence=1, level=sum(parts.values(), Decimal(0)), parts=parts))
+    once = await bulk.send([row])
+    assert (set(once.missing), dict(once.refused), set(once.again)) == (set(), {}, set())
+    truth = await running.admin("truth")
+    assert {code: truth[example["sku"]][code] for code in example["stores"].values()} == dict.fromkeys(example["stores"].values(), 2.5)
+    await bulk.send([row])
+    assert await running.admin("truth") == truth
+    assert_hidden(running.secrets, encode(once).decode())
+
+
 @each_with("check-names-each-problem")
 async def test_check_when_all_is_well_then_nothing(running: Running) -> None:
-    assert await running.spec.check(Context(connection="c"), running.settings, running.http) == []
+    if running.spec.register is not None:
+        await running.spec.register(CONTEXT, running.settings, running.http, dry_run=False)
+    assert await running.spec.check(CONTEXT, running.settings, running.http) == []
 
 
 @each_with("check-names-each-problem")
@@ -376,6 +419,12 @@ async def complaints(spec: SystemSpec, settings: msgspec.Struct, http: HttpClien
             call = sink.call_for(level, Decimal(0))
             assert call is not None
             await sink.send(call)
+    except StockwireError as error:
+        yield told(error)
+    try:
+        if spec.bulk is not None:
+            bulk = spec.bulk(msgspec.structs.replace(CONTEXT, stores={"p": "s"}), settings, http)
+            await bulk.send([bulk.row_for(msgspec.structs.replace(level, parts={"p": Decimal(1)}))])
     except StockwireError as error:
         yield told(error)
     try:
