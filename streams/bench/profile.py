@@ -16,12 +16,16 @@ LOOK_EVERY_S = 0.002
 STAGES = (
     ("decode", (("/models/codec.py", "__call__"), ("/engine/intake.py", ""), ("/programs/", "decode"))),
     ("encode", (("/models/codec.py", "encode"), ("/models/codec.py", "headers_of"), ("/engine/effects.py", "encoded"))),
+    ("http", (("/aiohttp/", ""), ("/streams/http/", ""), ("/yarl/", ""))),
+    ("system", (("/streams/systems/", ""),)),
     ("decide", (("/agents/", ""), ("/programs/", "decide"))),
     ("rows", (("/engine/table_agent.py", "_row"), ("/engine/table_agent.py", "encoded_rows"), ("/engine/rows.py", ""))),
-    ("kafka", (("/aiokafka/", ""), ("/engine/effects.py", "write_batch"), ("uvloop", ""), ("/asyncio/", ""))),
+    ("kafka", (("/aiokafka/", ""), ("/engine/effects.py", "write_batch"), ("uvloop", ""))),
     ("engine", (("/engine/", ""), ("/streams/metrics.py", ""))),
     ("faust", (("/faust/", ""), ("/mode/", ""))),
 )
+"""Where Python's own modules, asyncio's too, are at work, it is for whoever called them."""
+
 OTHER = "other"
 FETCHING = "kafka, other threads"
 

@@ -143,6 +143,7 @@ def test_stage_when_a_call_is_inside_another_then_the_innermost_known_counts() -
     assert stage_of(calls) == "encode"
     assert stage_of(calls[2:]) == "engine"
     assert stage_of(calls[:1]) == "other"
+    assert stage_of([("/usr/lib/asyncio/tasks.py", "wait"), ("/x/agents/send/calls.py", "Calls.judged"), *calls]) == "decide"
 
 
 def test_shelves_when_made_then_facts_of_one_item_are_far_apart_and_in_order() -> None:

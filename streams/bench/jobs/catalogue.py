@@ -22,7 +22,7 @@ from streams.bench.subject import RunFailedError, Subject
 from streams.engine import changelog_topic
 from streams.topics import group
 
-JOB, OURS, BARE, PACED = "catalogue", "stockwire", "bare", "role at 10/s"
+JOB, OURS, BARE, PACED = "catalogue", "stockwire", "bare", "at 10/s"
 SMALL, LARGE = 10_000, 100_000
 PARTITIONS = 8
 RSS_MB = 400.0
@@ -70,7 +70,7 @@ def beside(found: Mapping[str, Figure]) -> list[Figure]:
     """The figures; ours also says what it costs as a multiple of the bare program, which writes no row, outcome or fact."""
     floor = found[BARE].cpu_ms_per_1000 if BARE in found else None
     return [
-        msgspec.structs.replace(figure, extra={**figure.extra, "cpu_times_bare": ratio(figure.cpu_ms_per_1000, floor)})
+        msgspec.structs.replace(figure, extra={**figure.extra, "times_bare": ratio(figure.cpu_ms_per_1000, floor)})
         if name == OURS
         else figure
         for name, figure in found.items()
