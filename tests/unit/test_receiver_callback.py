@@ -106,9 +106,11 @@ def test_together_when_all_are_stored_then_done_once_after_the_last() -> None:
 def test_together_when_one_is_not_stored_then_done_once_at_once() -> None:
     answers: list[bool] = []
     three = Together(3, answers.append)
-    for stored in (True, False, False):
+    seen = []
+    for stored in (True, False, True):
         three.settle(stored)
-    assert answers == [False]
+        seen.append(list(answers))
+    assert seen == [[], [False], [False]]
 
 
 def test_together_when_forgotten_then_nobody_is_called() -> None:
