@@ -150,6 +150,7 @@ class Work:
         self._changed_shared: dict[str, Any] = {}
         self._config_row = config_row(partition)
         self._config_row_before = self._config_row
+        self._config_stays_due = False
         self._config = runner.config_of(self._config_row)
 
     def decide(self, key: bytes, record: Record) -> None:
@@ -193,7 +194,7 @@ class Work:
             if self._rows[key].due == due:
                 self._partition.wake(due, key)
         config_due = self._config_row.due
-        if config_due is not None and self._config_row is not self._config_row_before:
+        if config_due is not None and (self._config_stays_due or self._config_row is not self._config_row_before):
             self._partition.wake(config_due, CONFIG_KEY.encode())
 
     def _row(self, key: bytes) -> Any:  # noqa: ANN401  # the agent's row type, or None
@@ -224,7 +225,7 @@ class Work:
 
     def _wake(self, record: Record, due_ms: int, key: bytes) -> None:
         if key == CONFIG_KEY.encode() and self._config_row.due is not None:
-            self._say_config(record)
+            self._go_on_telling(record)
         if key.startswith(b"@") or (due_ms, key) in self._popped_dues[-1:]:
             return
         row = self._row(key)
@@ -241,6 +242,13 @@ class Work:
         self._config = self._runner.config_of(self._config_row)
         self._partition.tell_all(key for key, row in self._rows.items() if row is not None)
         self._say_config(record)
+
+    def _go_on_telling(self, record: Record) -> None:
+        """Tell the next slice, but not by a replayed Tick: rows that are newer would not hear it, and none would be told again."""
+        if record.sequence > self._config_row.at:
+            self._say_config(record)
+        else:
+            self._config_stays_due = True
 
     def _say_config(self, record: Record) -> None:
         row = self._config_row

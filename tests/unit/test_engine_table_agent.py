@@ -196,6 +196,24 @@ async def test_config_told_in_part_then_another_owner_tells_the_rest() -> None:
     assert heir.outlet.values("commands") == [b"new:config", b"new:config"]
 
 
+async def test_config_told_in_part_when_an_earlier_tick_is_replayed_then_it_tells_nobody_and_a_later_one_tells_the_rest() -> None:
+    table = Table()
+    await table.take(*((f"k{number:04}", b"1") for number in range(2 * TICK_SLICE + 2)))
+    await table.take(config("new"))
+    replayed = table.next
+    await table.take(tick(10_000))
+    await table.take(("k1001", b"2"))  # of the last slice, and newer than the tick that comes again
+    told = table.row("@config")
+
+    await table.take(tick(10_000), first=replayed)
+
+    assert table.row("@config") == told
+    assert table.row("k1001").said == ("1", "2")
+    assert table.runner.timers[0].wants_tick(10_000)
+    await table.take(tick(10_000))
+    assert {row.said[-1] for row in table.rows().values()} == {"config"}
+
+
 async def test_shared_rows_when_a_replay_says_less_then_the_newer_one_stays() -> None:
     table = Table()
     await table.take(("a", b"1"), ("b", b"2"))
