@@ -8,7 +8,9 @@ import random
 import time
 from collections.abc import Callable
 
-from agents.ports import BulkSink
+from msgspec.structs import replace
+
+from agents.ports import BulkSink, Row
 from agents.send import decide
 from agents.send.calls import Calls
 from agents.send.outcomes import dead, refusal, say, shown
@@ -22,6 +24,9 @@ from models.review import OfferMissing
 from models.sent_row import SentRow
 from models.topics import FACT_STOCK, REVIEW, outcome
 from models.topics import level as level_topic
+
+ANSWER_CHARS = 200
+"""How much of an answer about many SKUs each outcome keeps: enough to see that it was one."""
 
 
 def bulk_send_agent(  # noqa: PLR0913  # all by name, each with its default
@@ -86,13 +91,18 @@ class _BulkSender:
         offer = await self._calls.judged(lane, row)
         match offer.verdict.result():
             case Taken(exchange):
-                await _taken(lane, record, exchange, offer.attempts)
+                await _taken(lane, record, _own_part(exchange, row), offer.attempts)
             case Missing(exchange):
-                await _missing(lane, record, exchange, offer.attempts)
+                await _missing(lane, record, _own_part(exchange, row), offer.attempts)
             case Parked(reason):
                 await _parked(lane, record, reason, offer.attempts)
             case Withdrawn():
                 await _superseded(lane, record, offer.attempts)
+
+
+def _own_part(exchange: Exchange, row: Row) -> Exchange:
+    """What was said of this SKU, without the others of its portion: an outcome each for all of them would be as long as the call."""
+    return replace(exchange, request=row.body.decode(), response=exchange.response[:ANSWER_CHARS])
 
 
 async def _taken(lane: Lane[SentRow], record: Record, exchange: Exchange, attempts: int) -> None:
