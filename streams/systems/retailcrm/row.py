@@ -18,7 +18,7 @@ def stores_of(level: Level, stores: Mapping[str, str], presence: tuple[str, ...]
     costs: dict[str, Decimal] = {}
     for place, code in stores.items():
         if place in parts:
-            there[code] = there.get(code, Decimal(0)) + max(parts[place], Decimal(0))
+            there[code] = there.get(code, Decimal(0)) + parts[place]
             costs |= {code: level.costs[place]} if place in level.costs else {}
     if not there:
         raise PoisonError(f"the level of {level.sku} names no place that has a store in {level.connection}: look at [[places]] stores")

@@ -357,3 +357,11 @@ async def test_send_when_the_remote_repeats_the_key_then_it_is_not_shown(client:
         rows = [sink_for(url, client).row_for(level(moscow="1"))]
         judged = await sink_for(url, client).send(rows)
         assert KEY not in encode(judged).decode()
+
+
+@pytest.mark.parametrize("message", [f"no {KEY}", "Validation error"])
+async def test_send_when_a_no_about_no_row_repeats_the_key_then_it_is_not_shown(client: Client, message: str) -> None:
+    async with serving(answering(f'{{"success":false,"errorMsg":"{message}","errors":["{KEY}"]}}', 400)) as url:
+        with pytest.raises(RefusedError) as caught:
+            await told(sink_for(url, client), level(moscow="1"))
+        assert KEY not in str(caught.value)
