@@ -111,10 +111,14 @@ class Told(Message, frozen=True):
 
 
 class Resend(Message, frozen=True):
-    """Say the channel's number again: it was answered from a view that may have been older than a late call."""
+    """Say the channel's number again: it was answered from a view that may have been older than a late call.
+
+    With `again_after_ms` it is said once more when that time is over: by then the channel has written the answer, or never will.
+    """
 
     connection: str
     sku: str
+    again_after_ms: int = 0
 
 
 class CorrectionAccepted(Message, frozen=True):

@@ -151,7 +151,7 @@ class Channel(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `counted` is the net of its own sales that it took off its own number, as far as we know; never reset.
     `open` and `done` belong to orders mode, `ids` (ordered by stamp) and `hold` to seller mode.
     `floor_ms` marks what was forgotten for lack of room: a source stamp in seller mode, up to which ids are unknown;
-    a record time in orders mode, up to which tombstones may be missing.
+    a record time in orders mode, up to which tombstones may be missing. At `again_ms` the number is said once more.
     """
 
     counted: Decimal = ZERO
@@ -162,6 +162,7 @@ class Channel(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     floor_ms: int | None = None
     hold: tuple[Hold, ...] = ()
     look: Look | None = None
+    again_ms: int | None = None
 
 
 class StockRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -6,6 +6,8 @@ Read `decide` first; each fact has its handler, and after every record the same 
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from agents.stock import ask, audit, drift, line, move, reading, say, seller
 from agents.stock.draft import Draft
 from agents.stock.plan import plan_of
@@ -35,8 +37,12 @@ def is_replayed(row: StockRow, record: Record) -> bool:
 
 
 def _on_resend(draft: Draft, fact: facts.Resend) -> None:
-    if draft.channel(fact.connection).told is not None:
-        draft.say_again.add(fact.connection)
+    channel = draft.channel(fact.connection)
+    if channel.told is None or fact.connection not in draft.plan.channels:
+        return
+    draft.say_again.add(fact.connection)
+    if fact.again_after_ms:
+        draft.put_channel(fact.connection, replace(channel, again_ms=draft.now + fact.again_after_ms))
 
 
 def _on_woken(draft: Draft, _fact: Tick | ConfigChanged) -> None:
@@ -66,7 +72,9 @@ def _settle(draft: Draft) -> None:
     plan = draft.plan
     for name, channel in draft.ch.items():
         config = plan.channels.get(name)
-        if config is not None and (channel.open or channel.done or channel.ids or channel.hold or channel.look):
+        if config is not None and (
+            channel.open or channel.done or channel.ids or channel.hold or channel.look or channel.again_ms is not None
+        ):
             _settle_channel(draft, name, config)
     for name, place in draft.wh.items():
         warehouse = plan.warehouses.get(name)
@@ -87,6 +95,9 @@ def _settle_channel(draft: Draft, name: str, config: ChannelConfig) -> None:
         channel = seller.forget(channel, config.keep_ms, config.cap, draft.now)
     if channel.hold:
         channel = seller.release(channel, draft.now)
+    if channel.again_ms is not None and channel.again_ms <= draft.now:
+        draft.say_again.add(name)
+        channel = replace(channel, again_ms=None)
     if channel is not old:
         draft.put_channel(name, channel)
     if channel.open:
@@ -117,6 +128,8 @@ def due(draft: Draft) -> int | None:
         if place.drift is not None and place.drift.due_ms > draft.now:
             dues.append(place.drift.due_ms)
     for name, channel in draft.ch.items():
-        if channel.hold and name in draft.plan.channels:
+        if name in draft.plan.channels:
             dues.extend(hold.due_ms for hold in channel.hold)
+            if channel.again_ms is not None:
+                dues.append(channel.again_ms)
     return min(dues, default=None)

@@ -191,7 +191,7 @@ async def test_callback_when_answered_then_as_documented_and_all_records_stand_i
     (resend,) = [one for one in await case.of(topics.FACT_STOCK, "a") if one not in facts]
     (delivery,) = [one for one in await case.inbound("a") if one not in came]
     name = case.names["a"]
-    assert resend.value == encode({"type": "Resend", "connection": name, "sku": "wms-100"})
+    assert resend.value == encode({"type": "Resend", "connection": name, "sku": "wms-100", "again_after_ms": 30_000})
     trace = dict(delivery.headers)["trace"]
     assert dict(resend.headers) == {"type": b"Resend", "connection": name.encode(), "sku": b"wms-100", "trace": trace}
     assert (resend.key, resend.partition) == (b"wms-100", partition_of(b"wms-100", PARTITIONS))

@@ -342,3 +342,23 @@ def test_stores_when_read_back_then_only_ours_count_and_a_missing_row_is_nothing
 def test_store_when_it_shows_presence_only_then_1_after_sending_many_is_no_drift() -> None:
     results = metrics(per_store(presence=("A",)).stores(1_000, A=1, B=5))["channel_audit_total"]
     assert results == [(("c", "agreed"), 1.0)]
+
+
+@pytest.mark.req("R-26")
+def test_resend_when_an_answer_may_still_be_written_then_said_at_once_and_once_more_after_it() -> None:
+    desk = Desk(one(incremental=False))
+    desk.reading(7, 0, 0)
+    first = desk.told["c"].sequence
+    desk.say(Resend(connection="c", sku="S-1", again_after_ms=30_000), 1_000)
+    second = desk.told["c"].sequence
+    assert second > first
+    assert desk.row is not None
+    assert desk.row.due == 31_000
+    desk.tick(30_999)
+    assert desk.told["c"].sequence == second
+    desk.tick(31_000)
+    third = desk.told["c"].sequence
+    assert third > second
+    assert desk.row.due is None
+    desk.tick(62_000)
+    assert desk.told["c"].sequence == third

@@ -25,6 +25,8 @@ ACTIONS = {INVENTORIES_PATH: wire.INVENTORIES_UPLOAD, ACTIVITY_PATH: ACTIVITY, "
 ASKED_IN = ("inventories", wire.INVENTORIES_UPLOAD, "offers")
 CLIENT_ID = "clientId"
 FIELDS_MAX = 64
+WRITTEN_WITHIN_MS = 30_000
+"""So long the account waits for an answer; by then it has written ours, which may be older than an upload that overtook it."""
 CATALOGUE = "catalogue"
 YES = encode({"success": True})
 
@@ -96,7 +98,12 @@ class CrmCallback:
         connection = self._context.connection
         for sku in dict.fromkeys(offer.named(self._settings.offer_key) for offer in asked):
             if sku is not None and (not self._levels.complete or self._levels.get(sku) is not None):
-                yield Emit(rank=Rank.FACT, topic=FACT_STOCK, key=sku, value=Resend(connection=connection, sku=sku))
+                yield Emit(
+                    rank=Rank.FACT,
+                    topic=FACT_STOCK,
+                    key=sku,
+                    value=Resend(connection=connection, sku=sku, again_after_ms=WRITTEN_WITHIN_MS),
+                )
 
     def _rows(self, asked: list[wire.OfferIds]) -> Iterator[dict[str, Any]]:
         """An offer is called as it was asked for; one that we do not know is left out."""
