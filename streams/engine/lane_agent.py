@@ -4,7 +4,6 @@ Each key is a lane: its records run one after the other; lanes run side by side,
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,8 +42,8 @@ class LaneRunner:
         self.changelog: Changelog | None = changelog
         self.outlet = host.outlet
         self.slots = asyncio.Semaphore(agent.limit)
-        self.abandoned = asyncio.Event()
-        """Set while partitions are being given up: nothing new begins, and whoever backs off stops."""
+        self.abandoned = False
+        """Whether partitions are being given up: nothing new begins, and whoever backs off stops."""
         self.decode_row = msgspec.json.Decoder(agent.row_type).decode if agent.row_type else None
         self._room = host.room
         self._all_partitions = host.partitions
@@ -59,7 +58,7 @@ class LaneRunner:
 
     def take_over(self, partitions: set[int]) -> None:
         """The partitions are ours and recovered: work may begin."""
-        self.abandoned.clear()
+        self.abandoned = False
         if self.agent.share is not None:
             self.agent.share(len(partitions) / self._all_partitions)
 
@@ -84,15 +83,17 @@ class LaneRunner:
 
     async def give_up(self) -> None:
         """Let calls in flight finish; what waits or backs off is given back unfinished."""
-        self.abandoned.set()
+        self.abandoned = True
+        for lane in self._lanes.values():
+            lane.wake()
         await asyncio.gather(*self._turns)
         self._lanes.clear()
 
     async def _run(self, lane: "KeyLane") -> None:
         try:
-            while lane.waiting and not self.abandoned.is_set():
+            while lane.waiting and not self.abandoned:
                 async with self.slots:
-                    if not self.abandoned.is_set():  # it may have been while we waited for a slot
+                    if not self.abandoned:  # it may have been while we waited for a slot
                         await self._turn(lane)
         except Abandoned:
             pass
@@ -128,7 +129,9 @@ class KeyLane:
         self.waiting: deque[Waiting] = deque()
         self._runner = runner
         self._partition = partition
-        self._arrival = asyncio.Event()
+        self._arrived = False
+        """Whether a record has come since it was last asked."""
+        self._sleeper: asyncio.Future[None] | None = None
         self._good = 0
         """Waiting records that are no poison, the one at hand included."""
         self._cause: Headers = {}
@@ -138,11 +141,17 @@ class KeyLane:
         self.waiting.append(waiting)
         if isinstance(waiting.record, Record):
             self._good += 1
-            self._arrival.set()
+            self._arrived = True
+            self.wake()
+
+    def wake(self) -> None:
+        """End a sleep, if there is one."""
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
 
     def begin(self, record: Record | Poison) -> None:
         """The turn of the record at the head begins."""
-        self._arrival.clear()
+        self._arrived = False
         if isinstance(record, Record):
             self._good -= 1
             self._cause = record.headers
@@ -186,10 +195,10 @@ class KeyLane:
         """
         self._runner.slots.release()
         try:
-            arrived = await self._arrived(seconds)
+            arrived = await self._slept(seconds)
         finally:
             await self._runner.slots.acquire()
-        if self._runner.abandoned.is_set():
+        if self._runner.abandoned:
             raise Abandoned
         return arrived
 
@@ -197,17 +206,17 @@ class KeyLane:
         outlet = self._runner.outlet
         await outlet.append(emit.topic, outlet.partition_of(emit.topic, emit.key), emit.key.encode(), *encoded(emit, self._cause))
 
-    async def _arrived(self, seconds: float) -> bool:
-        waits = [asyncio.create_task(event.wait()) for event in (self._arrival, self._runner.abandoned)]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*waits)
-        arrived = self._arrival.is_set()
-        self._arrival.clear()  # who is told once and backs off again, must not be told at once for ever
+    async def _slept(self, seconds: float) -> bool:
+        """One future and one timer: there are as many sleepers as there are keys in trouble."""
+        if not self._arrived and not self._runner.abandoned:
+            loop = asyncio.get_running_loop()
+            self._sleeper = loop.create_future()
+            alarm = loop.call_later(seconds, self.wake)
+            try:
+                await self._sleeper
+            finally:
+                alarm.cancel()
+        arrived, self._arrived = self._arrived, False  # who is told once and backs off again, must not be told at once for ever
         return arrived
 
     def _stored_row(self) -> Any:  # noqa: ANN401  # the agent's row type, or None
