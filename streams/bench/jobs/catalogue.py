@@ -46,7 +46,7 @@ class Work(NamedTuple):
 
 
 def run(ground: Ground) -> Result:
-    """Measure ours and the bare program with both catalogues, and the role at the vendor's pace with the large one."""
+    """Measure ours, the bare program, and the role at the vendor's pace, each with both catalogues."""
     figures: list[Figure] = []
     bars: list[Bar] = []
     uncounted: list[str] = []
