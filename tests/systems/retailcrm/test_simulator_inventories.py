@@ -199,6 +199,9 @@ async def test_crm_when_somebody_changes_the_account_then_the_next_call_sees_it(
         )
         assert await upload(crm, '[{"xmlId":"wms-1","stores":[{"code":"new-1","available":1}]}]') == done(1)
         assert await upload(crm, '[{"externalId":"sku-100","stores":[]}]') == done(0, '[{"externalId":"sku-100"}]')
+        assert await crm.admin("stores?code=new-1", method="DELETE") == {}
+        assert b"offers[0].stores[0].code" in await upload(crm, '[{"xmlId":"wms-1","stores":[{"code":"new-1","available":1}]}]')
+        assert "error" in await crm.admin("stores?code=new-1", method="DELETE")
         assert "error" in await crm.admin("edit", {"offer": "nobody", "store": "spb-1"})
 
 

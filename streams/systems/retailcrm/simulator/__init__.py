@@ -8,7 +8,7 @@ The options are the members of `options.Options`; `/admin/` speaks JSON both way
   option `calls_kept` (0: none) says how many are kept. `DELETE calls`.
 - `POST offers` `{"offers": [OfferOption] | number}`: ids by name. `POST offer` `{"offer", "site", "rename", "active", "gone"}`.
 - `POST edit` `{"offer", "store", "quantity", "cost", "site"}`: somebody writes another number.
-- `POST stores` `StoreOption`: made or overwritten. `POST keys` `{"api_keys": [KeyOption]}`: these and no others.
+- `POST stores` `StoreOption`: made or overwritten. `DELETE stores?code=`. `POST keys` `{"api_keys": [KeyOption]}`: these and no others.
 - `GET modules`: by code. `POST module` `{"module", "active", "freeze", "tell"}`: answers `{"call": record | null}`, the activity callback.
 - `POST call-point` `{"module", "action", "offers", "site", "at_once", "callback"}`: answers `{"calls": [record]}`; 409 with `error` when
   the CRM would not call. A record: `module, action, url, form, at_ms, took_ms, status, body, error, held, applied`, the last

@@ -88,6 +88,7 @@ class Admin:
             web.post("/admin/offer", self.change_offer),
             web.post("/admin/edit", self.edit),
             web.post("/admin/stores", self.put_store),
+            web.delete("/admin/stores", self.remove_store),
             web.post("/admin/keys", self.put_keys),
             web.get("/admin/modules", self.modules),
             web.post("/admin/module", self.change_module),
@@ -155,6 +156,12 @@ class Admin:
         """Make a store, or write another over it."""
         store = msgspec.json.decode(await request.read(), type=StoreOption)
         self._account.stores[store.code] = store
+        return _answer({})
+
+    async def remove_store(self, request: web.Request) -> web.Response:
+        """The store of this `?code=` is no more; what was in it is there again when it is made again."""
+        if self._account.stores.pop(request.query.get("code", ""), None) is None:
+            raise msgspec.ValidationError(f"no store {request.query.get('code')}")
         return _answer({})
 
     async def put_keys(self, request: web.Request) -> web.Response:
