@@ -5,6 +5,7 @@ A *lane agent* acts: `async run(lane, record)`, one record of a key at a time, k
 What is made per record can form no cycle, hence `gc=False`: there are a hundred thousand a second.
 """
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
@@ -160,8 +161,12 @@ class Lane(Protocol[R]):
     def count(self, *counts: Count) -> None:
         """Count metrics."""
 
-    async def sleep(self, seconds: float) -> bool:
-        """Back off. True at once when a newer record of this key has arrived, else False when the time is over."""
+    async def sleep(self, seconds: float, until: asyncio.Future[Any] | None = None) -> bool:
+        """Back off, or wait until `until` is done; others use the slot meanwhile.
+
+        True at once when a newer record of this key has arrived, else False when the time is over or `until` is done.
+        Raises `Abandoned` when the partition is being given up.
+        """
 
     @property
     def newer(self) -> bool:

@@ -51,17 +51,14 @@ class Calls:
         self._given_up = False  # else no lane would begin
         offer = self._portions.join(lane, row, asyncio.get_running_loop().create_future(), self._clock())
         self._send_what_is_due()
-        notice = asyncio.create_task(_is_abandoned(lane))
-        await asyncio.wait((notice, offer.verdict), return_when=asyncio.FIRST_COMPLETED)
-        if not offer.verdict.done():
+        try:
+            while await lane.sleep(FOREVER_S, until=offer.verdict):
+                self._portions.withdraw(offer)
+        except Abandoned:
+            self._given_up = True
             self._portions.withdraw(offer)
-            self._given_up |= notice.result()
-        elif not (lane.newer or self._given_up):
-            # Not while the lane's sleep waits to have its slot back, or there would be a slot too many from then on.
-            notice.cancel()
-        await asyncio.wait((notice, offer.verdict))
-        if isinstance(offer.verdict.result(), Withdrawn) and notice.result():
-            raise Abandoned
+            if isinstance(await offer.verdict, Withdrawn):
+                raise
         return offer
 
     def _send_what_is_due(self) -> None:
@@ -149,12 +146,3 @@ class Calls:
     def _calm(self) -> None:
         """The host works; a pause that it has asked for meanwhile, in its answer to another call, still holds."""
         self._door = Trouble(retry_s=self._door.retry_s)
-
-
-async def _is_abandoned(lane: Lane[SentRow]) -> bool:
-    """Return False when a newer record of the lane has come, True when its partition is being given up."""
-    try:
-        await lane.sleep(FOREVER_S)
-    except Abandoned:
-        return True
-    return False

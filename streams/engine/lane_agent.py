@@ -146,8 +146,8 @@ class KeyLane:
 
     def wake(self) -> None:
         """End a sleep, if there is one."""
-        if self._sleeper is not None and not self._sleeper.done():
-            self._sleeper.set_result(None)
+        if self._sleeper is not None:
+            _end(self._sleeper)
 
     def begin(self, record: Record | Poison) -> None:
         """The turn of the record at the head begins."""
@@ -188,14 +188,11 @@ class KeyLane:
         for counted in counts:
             count(counted)
 
-    async def sleep(self, seconds: float) -> bool:
-        """Back off. True at once when a newer record of this key has arrived, else False when the time is over.
-
-        Others use the slot meanwhile. Raises `Abandoned` when the partition is being given up.
-        """
+    async def sleep(self, seconds: float, until: asyncio.Future[Any] | None = None) -> bool:
+        """See `models.agent.Lane`."""
         self._runner.slots.release()
         try:
-            arrived = await self._slept(seconds)
+            arrived = await self._slept(seconds, until)
         finally:
             await self._runner.slots.acquire()
         if self._runner.abandoned:
@@ -206,14 +203,16 @@ class KeyLane:
         outlet = self._runner.outlet
         await outlet.append(emit.topic, outlet.partition_of(emit.topic, emit.key), emit.key.encode(), *encoded(emit, self._cause))
 
-    async def _slept(self, seconds: float) -> bool:
-        """One future and one timer: there are as many sleepers as there are keys in trouble."""
-        if not self._arrived and not self._runner.abandoned:
+    async def _slept(self, seconds: float, until: asyncio.Future[Any] | None) -> bool:
+        """One future and one timer: there are as many sleepers as there are keys in trouble, or in one call."""
+        if not self._arrived and not self._runner.abandoned and not (until is not None and until.done()):
             loop = asyncio.get_running_loop()
-            self._sleeper = loop.create_future()
-            alarm = loop.call_later(seconds, self.wake)
+            sleeper = self._sleeper = loop.create_future()
+            alarm = loop.call_later(seconds, _end, sleeper)
+            if until is not None:
+                until.add_done_callback(lambda _: _end(sleeper))  # this sleep and no later one
             try:
-                await self._sleeper
+                await sleeper
             finally:
                 alarm.cancel()
         arrived, self._arrived = self._arrived, False  # who is told once and backs off again, must not be told at once for ever
@@ -225,3 +224,8 @@ class KeyLane:
             return None
         raw = runner.changelog.store.partitions[self._partition].rows.get(self.raw_key)
         return None if raw is None else runner.decode_row(raw)
+
+
+def _end(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

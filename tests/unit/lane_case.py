@@ -1,6 +1,8 @@
 """A lane in memory, for tests of agents that act: remembers what was done, in order; time is a number."""
 
+import asyncio
 import random
+from typing import Any
 
 import msgspec
 
@@ -48,7 +50,7 @@ class MemoryLane:
     def newer(self) -> bool:
         return self._newer_at is not None and self._clock.now_s >= self._newer_at
 
-    async def sleep(self, seconds: float) -> bool:
+    async def sleep(self, seconds: float, until: asyncio.Future[Any] | None = None) -> bool:  # noqa: ARG002  # nobody waits for any
         self.slept.append(seconds)
         end = self._clock.now_s + seconds
         if self._abandoned_at is not None and self._abandoned_at <= end:

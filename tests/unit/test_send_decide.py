@@ -1,5 +1,6 @@
 """The sender: levels are registers, and a call that adds is repeated until its outcome is known."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -164,7 +165,7 @@ class FakeLane:
         for counted in counts:
             metrics.count(counted)
 
-    async def sleep(self, seconds: float) -> bool:
+    async def sleep(self, seconds: float, until: asyncio.Future[Any] | None = None) -> bool:  # noqa: ARG002  # nobody waits for any
         self.slept.append(seconds)
         if not self.newer:
             self.now_s += seconds

@@ -17,7 +17,8 @@ from models.hint import ReadItem
 from models.inbound import Inbound
 from models.item_row import ClockRow, ItemRow
 from models.message import ConfigChanged, Message, Tick
-from models.observation import Ignored, ItemGone, MoveSeen, Observation, ReadingSeen, ReadWanted, ShownSeen
+from models.observation import Ignored, ItemGone, MoveSeen, Observation, ReadingSeen, ReadWanted, ShownSeen, UnnamedSeen
+from models.review import OfferUnnamed
 
 CONFIG = TranslateConfig(connection="wh", place="aarhus", clock=ClockSlack(staleness_ms=0), waiting_max=2)
 START_MS = 1_000_000
