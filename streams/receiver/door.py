@@ -96,7 +96,9 @@ class Door:
     def _genuine(self, name: str, webhook: Webhook, hook: Hook) -> Admission:
         try:
             self._check_depth(hook.body)
-            return _taken(name, hook, webhook.take(hook))
+            taken = webhook.take(hook)
+            self._check_depth(taken.body or b"")  # of a form, whose escapes hid it
+            return _taken(name, hook, taken)
         except PoisonError as error:
             return self._unusable(name, webhook, hook, error)
         except Exception as error:  # a bug of ours must not hold up a queue that waits for our 2xx

@@ -1,33 +1,43 @@
 """What every system must show: these tests run over all folders below `streams/systems`, and name none of them."""
 
 import ast
-import inspect
 import re
-import socket
-import tomllib
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, NamedTuple
 
-import aiohttp
 import msgspec
 import pytest
-from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.codec import encode
 from models.cursor import Cursor
-from models.errors import PoisonError, StockwireError
+from models.errors import PoisonError
 from models.inbound import Inbound
-from models.level import Level
-from models.message import Json
 from models.sent_row import Call
-from streams import systems
-from streams.http import Budget, HttpClient, Purpose, Redactor
-from streams.secret import Secret
-from streams.systems.spec import Context, Hook, SystemSpec, Taken, Webhook
+from streams.systems.spec import Context, Hook, Registration, Taken
+from tests.conformance.manifests import (
+    FOLDERS,
+    HOOKS,
+    SYSTEMS,
+    TESTS,
+    WRONG,
+    Running,
+    assert_hidden,
+    client_of,
+    conformance,
+    door_of,
+    example_of,
+    has,
+    nowhere,
+    secrets_of,
+    settings_of,
+    started,
+    told,
+    with_rule,
+    with_wrong_secrets,
+)
+from tests.conformance.outgoing import Side, all_outgoing, attempt, level_of, portion
 
 RULES = {
     "readme": "README.md says how it is set up and what holds about it, and names every setting",
@@ -40,6 +50,12 @@ RULES = {
     "reader": "an item that is not there is read as gone",
     "pager-resumable": "every page can be read by another process than the one before",
     "sink": "a call follows from its level alone, and its repeat changes nothing",
+    "bulk": "one call for many rows, judged by their index; 0 is told as any other number",
+    "register": "made once, changed on a difference only, and never by a dry run",
+    "faults-say-what-happens-next": "each failure of each call is the error whose next step is right, and shows no secret",
+    "elements-are-parked-one-by-one": "unknown members are ignored; an element that cannot be used is parked, and the others go on",
+    "simulator-is-heard": "what the simulator sends by itself is stored without a secret; what is malformed or too deep harms nothing",
+    "repeats-are-known": "a delivery that comes again has the same id and key",
     "check-names-each-problem": "stockwire check says nothing when all is well, else what is wrong and where",
     "secrets-never-shown": "no secret in problems, exchanges, errors or logs",
     "simulator-serves-the-documented-wire": "the remote as a real server, with its truth and its calls below /admin/",
@@ -52,6 +68,10 @@ CAPABILITY = {
     "reader": ("reader",),
     "pager-resumable": ("pagers",),
     "sink": ("sink", "bulk"),
+    "bulk": ("bulk",),
+    "register": ("register",),
+    "simulator-is-heard": ("webhook", "callback"),
+    "repeats-are-known": ("webhook", "callback"),
 }
 FILES = {
     "webhook": "webhook.py",
@@ -64,21 +84,6 @@ FILES = {
 ALWAYS = ("README.md", "__init__.py", "manifest.py", "settings.py", "wire.py", "translate.py", "client.py", "simulator", "conformance.toml")
 NAMED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 REASON_CHARS_MIN = 30
-SYSTEMS = systems.discover()
-FOLDERS = Path(inspect.getfile(systems)).parent
-TESTS = Path(__file__).parents[1] / "systems"
-
-
-def conformance(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDERS / name / "conformance.toml").read_text())
-
-
-def has(name: str, capability: str) -> bool:
-    return getattr(SYSTEMS[name], capability) is not None
-
-
-def with_rule(rule: str) -> list[str]:
-    return [name for name in sorted(SYSTEMS) if conformance(name)["rules"].get(rule) == "done"]
 
 
 def each_with(rule: str) -> pytest.MarkDecorator:
@@ -89,76 +94,10 @@ def each_with(rule: str) -> pytest.MarkDecorator:
 each = pytest.mark.parametrize("name", sorted(SYSTEMS))
 
 
-class Running(NamedTuple):
-    """A system's simulator as a server, settings that fit it, and the way there."""
-
-    spec: SystemSpec
-    url: str
-    settings: Any
-    http: HttpClient
-    secrets: tuple[str, ...]
-
-    async def admin(self, path: str) -> Json:
-        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/admin/{path}", raise_for_status=True) as response:
-            return msgspec.json.decode(await response.read())
-
-
-def example_of(name: str) -> dict[str, Any]:
-    """Options for the system's own simulator, and settings that fit it."""
-    told = conformance(name)
-    if "example" not in told:
-        pytest.skip(f"streams/systems/{name}/conformance.toml has no [example.simulator] and [example.settings] to run with")
-    example: dict[str, Any] = told["example"]
-    return example
-
-
-def settings_of(name: str, url: str) -> Json:
-    """The example's settings: strings where they must be secret become secrets."""
-    example = example_of(name)["settings"]
-    filled = {key: value.replace("{url}", url) if isinstance(value, str) else value for key, value in example.items()}
-    return msgspec.convert(filled, SYSTEMS[name].settings, dec_hook=lambda _kind, value: Secret(value))
-
-
-def secrets_of(settings: msgspec.Struct) -> tuple[str, ...]:
-    values = [getattr(settings, field) for field in settings.__struct_fields__]
-    own = tuple(value.reveal() for value in values if isinstance(value, Secret))
-    return own + tuple(secret for value in values if isinstance(value, msgspec.Struct) for secret in secrets_of(value))
-
-
-class NoLevels:
-    """A view of levels before the first one."""
-
-    complete = True
-
-    def get(self, _sku: str) -> Level | None:
-        return None
-
-
-def door_of(name: str) -> Webhook | None:
-    """The receiving side of a connection, if its system has one."""
-    spec, settings = SYSTEMS[name], settings_of(name, "http://127.0.0.1")
-    if spec.callback is not None:
-        return spec.callback(CONTEXT, settings, NoLevels())
-    return None if spec.webhook is None else spec.webhook("c", settings)
-
-
-CONTEXT = Context(connection="c", hooks_url="https://hooks.example/hooks/c")
-
-
-def client_of(spec: SystemSpec, settings: msgspec.Struct) -> HttpClient:
-    return HttpClient(hosts=spec.hosts(settings), budget=Budget(per_second=1e4), purpose=Purpose.SEND, redactor=Redactor.of(settings))
-
-
 @pytest.fixture
 async def running(name: str) -> AsyncIterator[Running]:
-    spec = SYSTEMS[name]
-    server = TestServer(spec.simulator(example_of(name)["simulator"]))
-    await server.start_server()
-    url = str(server.make_url("")).rstrip("/")
-    settings = settings_of(name, url)
-    async with client_of(spec, settings) as http:
-        yield Running(spec, url, settings, http, secrets_of(settings))
-    await server.close()
+    async with started(name) as found:
+        yield found
 
 
 # --- the folder ---
@@ -206,12 +145,12 @@ def test_settings_then_frozen_strict_and_secret_where_they_should_be(name: str) 
 
 @each
 def test_rules_then_each_is_done_or_exempt_with_a_reason(name: str) -> None:
-    told = conformance(name)
-    assert set(told["rules"]) | set(told["exempt"]) == set(RULES)
-    assert not set(told["rules"]) & set(told["exempt"])
-    assert set(told["rules"].values()) == {"done"}
-    assert [rule for rule, reason in told["exempt"].items() if len(reason) < REASON_CHARS_MIN] == []
-    assert [rule for rule in told["rules"] if rule in CAPABILITY and not any(has(name, one) for one in CAPABILITY[rule])] == []
+    rules = conformance(name)
+    assert set(rules["rules"]) | set(rules["exempt"]) == set(RULES)
+    assert not set(rules["rules"]) & set(rules["exempt"])
+    assert set(rules["rules"].values()) == {"done"}
+    assert [rule for rule, reason in rules["exempt"].items() if len(reason) < REASON_CHARS_MIN] == []
+    assert [rule for rule in rules["rules"] if rule in CAPABILITY and not any(has(name, one) for one in CAPABILITY[rule])] == []
 
 
 # --- the rules ---
@@ -276,7 +215,6 @@ def is_total(name: str, kind: str, value: bytes) -> None:
 @each_with("webhook-authenticated")
 def test_webhook_when_a_stranger_calls_then_refused(name: str) -> None:
     door = door_of(name)
-    assert door is not None
     for secret in ("", "guess", "\udce4"):
         reason = door.verify(Hook(secret, {"content-type": "application/json"}, b"{}", 1.0))
         assert reason
@@ -285,19 +223,17 @@ def test_webhook_when_a_stranger_calls_then_refused(name: str) -> None:
 
 @each
 def test_webhook_then_parks_or_refuses_as_its_rules_say(name: str) -> None:
-    door = door_of(name) if has(name, "webhook") or has(name, "callback") else None
-    if door is None:
+    if not has(name, "webhook") and not has(name, "callback"):
         return
-    told = conformance(name)["rules"]
-    assert door.parks == ("webhook-parks-what-cannot-be-used" in told)
-    assert ("webhook-parks-what-cannot-be-used" in told) != ("webhook-refuses-what-cannot-be-parsed" in told)
+    rules = conformance(name)["rules"]
+    assert door_of(name).parks == ("webhook-parks-what-cannot-be-used" in rules)
+    assert ("webhook-parks-what-cannot-be-used" in rules) != ("webhook-refuses-what-cannot-be-parsed" in rules)
 
 
 @each_with("webhook-authenticated")
 @given(body=st.binary(max_size=64) | JSON.map(msgspec.json.encode))
 def test_webhook_when_given_anything_genuine_then_a_place_for_it_or_poison(name: str, body: bytes) -> None:
     door = door_of(name)
-    assert door is not None
     hook = Hook("s", {"webhook-id": "msg_1"}, body, 1.0)
     try:
         taken = door.take(hook)
@@ -334,7 +270,7 @@ async def test_pager_when_each_page_is_read_by_another_process_then_the_whole_li
 
 def call_of(running: Running, sequence: int, number: str) -> Call:
     assert running.spec.sink is not None
-    said = Level(connection="c", sku="CONF-1", sequence=sequence, level=Decimal(number), total=Decimal(number))
+    said = level_of(example_of(running.name)["sku"], number, sequence)
     call = running.spec.sink("c", running.settings, running.http).call_for(said, Decimal(0))
     assert call == running.spec.sink("c", running.settings, running.http).call_for(said, Decimal(0))
     assert call is not None
@@ -345,39 +281,89 @@ def call_of(running: Running, sequence: int, number: str) -> Call:
 @pytest.mark.parametrize("name", [name for name in with_rule("sink") if not has(name, "bulk")])
 async def test_sink_when_a_call_is_repeated_then_nothing_changes(running: Running) -> None:
     assert running.spec.sink is not None
+    sku, before = example_of(running.name)["sku"], await running.admin("truth")
     call = call_of(running, 1, "2.5")
     once = await running.spec.sink("c", running.settings, running.http).send(call)
     truth = await running.admin("truth")
-    assert truth["CONF-1"] == 2.5
+    assert truth[sku] != before[sku]
     await running.spec.sink("c", running.settings, running.http).send(call)
     assert await running.admin("truth") == truth
     assert once.status is not None
     assert_hidden(running.secrets, encode(once).decode())
 
 
+def side_of(running: Running) -> Side:
+    return Side(running, running.settings, running.http)
+
+
+async def shown(running: Running, sku: str) -> set[float]:
+    """What stands in the stores of ours."""
+    truth = await running.admin("truth")
+    return {truth[sku][code] for code in running.context.stores.values()}
+
+
 @pytest.mark.req("X-07")
 @pytest.mark.parametrize("name", [name for name in with_rule("sink") if has(name, "bulk")])
-async def test_bulk_sink_when_a_call_is_repeated_then_nothing_changes(name: str, running: Running) -> None:
-    """The example's `sku` and `stores` say what is told."""
-    assert running.spec.bulk is not None
-    example = example_of(name)
-    bulk = running.spec.bulk(msgspec.structs.replace(CONTEXT, stores=example["stores"]), running.settings, running.http)
-    parts = dict.fromkeys(example["stores"], Decimal("2.5"))
-    row = bulk.row_for(Level(connection="c", sku=example["sku"], sequence=1, level=sum(parts.values(), Decimal(0)), parts=parts))
-    once = await bulk.send([row])
-    assert (set(once.missing), dict(once.refused), set(once.again)) == (set(), {}, set())
+async def test_bulk_sink_when_a_call_is_repeated_then_nothing_changes(running: Running) -> None:
+    sku = example_of(running.name)["sku"]
+    assert await portion(side_of(running), [(sku, "2.5")]) == (set(), {}, set())
     truth = await running.admin("truth")
-    assert {code: truth[example["sku"]][code] for code in example["stores"].values()} == dict.fromkeys(example["stores"].values(), 2.5)
-    await bulk.send([row])
+    assert await shown(running, sku) == {2.5}
+    assert await portion(side_of(running), [(sku, "2.5")]) == (set(), {}, set())
     assert await running.admin("truth") == truth
-    assert_hidden(running.secrets, encode(once).decode())
+
+
+@each_with("bulk")
+async def test_bulk_when_nothing_is_left_then_0_is_told(running: Running) -> None:
+    sku = example_of(running.name)["sku"]
+    await portion(side_of(running), [(sku, "2.5")])
+    await portion(side_of(running), [(sku, "0")])
+    assert await shown(running, sku) == {0}
+
+
+@each_with("bulk")
+@pytest.mark.parametrize("place", ["first", "last"])
+async def test_bulk_when_full_then_one_call_and_each_row_is_judged_by_its_index(running: Running, place: str) -> None:
+    assert running.spec.bulk is not None
+    rows_max = running.spec.bulk(running.context, running.settings, running.http).rows_max
+    sku, others = example_of(running.name)["sku"], [(f"NO-SUCH-SKU-{number}", "1") for number in range(rows_max - 1)]
+    rows = [(sku, "2.5"), *others] if place == "first" else [*others, (sku, "2.5")]
+    judged = await portion(side_of(running), rows)
+    assert judged == ({index for index, row in enumerate(rows) if row[0] != sku}, {}, set())
+    assert await shown(running, sku) == {2.5}
+    assert len(await running.calls()) == 1
+
+
+async def registered(running: Running, hooks: str, *, dry_run: bool = False) -> Registration:
+    assert running.spec.register is not None
+    context = msgspec.structs.replace(running.context, hooks_url=hooks)
+    found = await running.spec.register(context, running.settings, running.http, dry_run=dry_run)
+    assert_hidden(running.secrets, repr(found))
+    return found
+
+
+@each_with("register")
+async def test_register_then_made_once_and_changed_on_a_difference_only(running: Running) -> None:
+    for _ in range(2):
+        wish = await registered(running, HOOKS, dry_run=True)
+        assert (wish.exists, wish.written, bool(wish.differences)) == (False, False, True)
+    made = await registered(running, HOOKS)
+    assert (made.exists, made.written) == (False, True)
+    same = await registered(running, HOOKS)
+    assert (same.exists, same.written, same.differences) == (True, False, ())
+    moved = "https://moved.example/hooks/c"
+    wish = await registered(running, moved, dry_run=True)
+    assert (wish.exists, wish.written, len(wish.differences)) == (True, False, 1)
+    assert moved in wish.differences[0]
+    assert (await registered(running, moved)).written
+    assert (await registered(running, moved)).differences == ()
 
 
 @each_with("check-names-each-problem")
 async def test_check_when_all_is_well_then_nothing(running: Running) -> None:
     if running.spec.register is not None:
-        await running.spec.register(CONTEXT, running.settings, running.http, dry_run=False)
-    assert await running.spec.check(CONTEXT, running.settings, running.http) == []
+        await running.spec.register(running.context, running.settings, running.http, dry_run=False)
+    assert await running.spec.check(running.context, running.settings, running.http) == []
 
 
 @each_with("check-names-each-problem")
@@ -394,65 +380,14 @@ async def test_secrets_when_everything_goes_wrong_then_still_hidden(
     name: str, running: Running, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every secret is wrong, or nobody answers: what is said about it holds none of them."""
-    wrong = msgspec.structs.replace(
-        running.settings,
-        **{field: Secret(WRONG) for field in running.settings.__struct_fields__ if isinstance(getattr(running.settings, field), Secret)},
-    )
     said = [repr(running.settings), str(running.settings)]
-    for settings in (wrong, settings_of(name, nowhere())):
-        async with client_of(running.spec, settings) as http:
-            said += await running.spec.check(Context(connection="c"), settings, http)
-            said += [text async for text in complaints(running.spec, settings, http)]
+    for settings in (with_wrong_secrets(running.settings), settings_of(name, nowhere())):
+        for _, capability in [pair for pair in all_outgoing() if pair[0] == name]:
+            found = await attempt(running, capability, settings)
+            assert found.error or found.problems
+            said += [*found.problems, "" if found.error is None else told(found.error)]
     captured = capfd.readouterr()
     assert_hidden((*running.secrets, WRONG), "\n".join([*said, captured.out, captured.err, caplog.text]))
-
-
-WRONG = "whsec_d3Jvbmctd3Jvbmctd3Jvbmctd3Jvbmctd3Jvbmctd3Jvbmc="
-
-
-async def complaints(spec: SystemSpec, settings: msgspec.Struct, http: HttpClient) -> AsyncIterator[str]:
-    """What the errors of all calls say, with their exchanges."""
-    level = Level(connection="c", sku="CONF-1", sequence=1, level=Decimal(1), total=Decimal(1))
-    try:
-        if spec.sink is not None:
-            sink = spec.sink("c", settings, http)
-            call = sink.call_for(level, Decimal(0))
-            assert call is not None
-            await sink.send(call)
-    except StockwireError as error:
-        yield told(error)
-    try:
-        if spec.bulk is not None:
-            bulk = spec.bulk(msgspec.structs.replace(CONTEXT, stores={"p": "s"}), settings, http)
-            await bulk.send([bulk.row_for(msgspec.structs.replace(level, parts={"p": Decimal(1)}))])
-    except StockwireError as error:
-        yield told(error)
-    try:
-        if spec.reader is not None:
-            await spec.reader("c", settings, http).read("1")
-    except StockwireError as error:
-        yield told(error)
-    for what, pager in (spec.pagers("c", settings, http) if spec.pagers else {}).items():
-        try:
-            await pager.page(Cursor(connection="c", what=what, due_ms=0))
-        except StockwireError as error:
-            yield told(error)
-
-
-def told(error: StockwireError) -> str:
-    return f"{error!r} {error.__cause__!r} {'' if error.exchange is None else encode(error.exchange).decode()}"
-
-
-def assert_hidden(secrets: tuple[str, ...], text: str) -> None:
-    """No secret stands in the text, nor the start of one."""
-    assert [secret for secret in secrets if secret in text or secret.removeprefix("whsec_")[:12] in text] == []
-
-
-def nowhere() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 @each_with("simulator-serves-the-documented-wire")
