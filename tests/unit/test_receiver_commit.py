@@ -14,9 +14,9 @@ class FullAtFour:
     """A batch of at most four records."""
 
     def __init__(self) -> None:
-        self.values: list[bytes] = []
+        self.values: list[bytes | None] = []
 
-    def append(self, *, timestamp: int, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> object | None:
+    def append(self, *, timestamp: int, key: bytes, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> object | None:
         del timestamp, key, headers
         if len(self.values) == 4:
             return None
