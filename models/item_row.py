@@ -22,6 +22,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `sku` was learned from an answer of `since_ms`; None: not known yet. `waiting` moves are let go by the first answer.
     While an answer is wanted, `due` says when to ask again and `tries` how often that was done.
     `parked_ms` is the latest moment of a move that found no room here: an answer must be younger to be believed.
+    `unnamed`: the item is a channel's offer without our SKU, and a person has been shown it.
     """
 
     at: int = -1
@@ -31,6 +32,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     waiting: tuple[WaitingMove, ...] = ()
     tries: int = 0
     parked_ms: int | None = None
+    unnamed: bool = False
 
 
 class ClockRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

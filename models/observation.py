@@ -49,10 +49,16 @@ class ShownSeen(msgspec.Struct, frozen=True):
     stores: dict[str, Decimal] = {}
 
 
+class UnnamedSeen(msgspec.Struct, frozen=True):
+    """A channel has an offer, called `item` there, that has no SKU of ours: nothing can be told of it."""
+
+    item: str
+
+
 class Ignored(msgspec.Struct, frozen=True):
     """Nothing for us: stored and counted by its event type."""
 
     event: str
 
 
-Observation = MoveSeen | ReadingSeen | ItemGone | ReadWanted | ShownSeen | Ignored
+Observation = MoveSeen | ReadingSeen | ItemGone | ReadWanted | ShownSeen | UnnamedSeen | Ignored

@@ -30,6 +30,17 @@ class OfferMissing(Message, frozen=True):
     at_ms: int
 
 
+class OfferUnnamed(Message, frozen=True):
+    """An offer of the channel, called `offer` there, has no SKU of ours, so nothing is told of it: give it one if we are to fill it.
+
+    Key: `unnamed/<connection>/<offer>`; deleted when the offer is read with a SKU.
+    """
+
+    connection: str
+    offer: str
+    at_ms: int
+
+
 class CatalogueReported(Message, frozen=True):
     """How the last full-catalogue run of a channel ended, as of `at_ms`: of `offers` said again since `began_ms`, `taken` were taken.
 

@@ -23,7 +23,7 @@ def translate_agent(config: TranslateConfig, translate: Translate) -> TableAgent
         row_type=ItemRow,
         decode=_as_received,
         decide=partial(decide, translate),
-        outputs=(topics.FACT_STOCK, topics.hint(config.connection)),
+        outputs=(topics.FACT_STOCK, topics.hint(config.connection), topics.REVIEW),
         config=config,
         shared={CLOCK: ClockRow},
     )

@@ -1,4 +1,4 @@
-"""inbound → `fact.stock.v1` and `hint.<c>.v1`: observations become facts, with the SKU from the item's row. Pure.
+"""inbound → `fact.stock.v1`, `hint.<c>.v1`, `review.v1`: observations become facts, with the SKU from the item's row. Pure.
 
 A move of an unknown item waits in the row behind a hint, asked again with back-off until an answer names the item.
 """
@@ -20,7 +20,8 @@ from models.hint import ReadItem
 from models.inbound import Inbound
 from models.item_row import ClockRow, ItemRow, WaitingMove
 from models.message import ConfigChanged, Message, Tick
-from models.observation import Ignored, ItemGone, MoveSeen, Observation, ReadingSeen, ReadWanted, ShownSeen
+from models.observation import Ignored, ItemGone, MoveSeen, Observation, ReadingSeen, ReadWanted, ShownSeen, UnnamedSeen
+from models.review import OfferUnnamed
 
 CLOCK = "@clock"
 ASK_AGAIN_MAX_S = 60
@@ -106,7 +107,8 @@ def observe(row: ItemRow, observation: Observation, seen: Seen) -> Step:
             fact = ChannelShown(
                 connection=seen.config.connection, sku=sku, shown=shown, asked_ms=asked_ms, answered_ms=answered_ms, stores=stores
             )
-            return Step(row, (_fact(sku, fact),))
+            named = (_review(seen, None),) if row.unnamed else ()
+            return Step(msgspec.structs.replace(row, unnamed=False), (_fact(sku, fact), *named))
         case of_item if of_item.item != seen.item:
             reason = f"it speaks of item {of_item.item} under the key {seen.item}: write it again under the item's own key"
             return Step(row, dead=(Dead(error=PoisonError.__name__, reason=reason),))
@@ -114,8 +116,10 @@ def observe(row: ItemRow, observation: Observation, seen: Seen) -> Step:
             return _observe_item(row, of_item, seen)
 
 
-def _observe_item(row: ItemRow, observation: MoveSeen | ReadingSeen | ReadWanted | ItemGone, seen: Seen) -> Step:
+def _observe_item(row: ItemRow, observation: MoveSeen | ReadingSeen | ReadWanted | ItemGone | UnnamedSeen, seen: Seen) -> Step:
     match observation:
+        case UnnamedSeen():
+            return on_unnamed(row, seen)
         case ReadingSeen():
             return on_reading(row, observation, seen)
         case _ if seen.config.place is None:
@@ -188,6 +192,15 @@ def on_gone(row: ItemRow, seen: Seen) -> Step:
     return Step(msgspec.structs.replace(row, waiting=(), due=None, tries=0, parked_ms=None), emits, counts)
 
 
+def on_unnamed(row: ItemRow, seen: Seen) -> Step:
+    """A person is shown it once."""
+    counts = (_ignored(seen, "offer without SKU"),)
+    if row.unnamed:
+        return Step(row, counts=counts)
+    matter = OfferUnnamed(connection=seen.config.connection, offer=seen.item, at_ms=seen.record.time_ms)
+    return Step(msgspec.structs.replace(row, unnamed=True), (_review(seen, matter),), counts)
+
+
 def on_tick(row: ItemRow, view: View, record: Record) -> Step:
     """Ask again when it is time."""
     if row.due is None or row.due > record.body.now_ms:
@@ -233,6 +246,10 @@ def _counted(sku: str, seen: Seen, reading: ReadingSeen | None = None) -> Emit:
         cost=reading.cost if reading else None,
     )
     return _fact(sku, fact)
+
+
+def _review(seen: Seen, matter: OfferUnnamed | None) -> Emit:
+    return Emit(topic=topics.REVIEW, key=f"unnamed/{seen.config.connection}/{seen.item}", value=matter)
 
 
 def _ignored(seen: Seen, event: str) -> Count:

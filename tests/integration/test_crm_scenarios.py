@@ -162,6 +162,33 @@ async def test_sku_without_an_offer_is_shown_once_and_holds_up_nothing(world: Wo
     assert [record.value is not None for record in await stored(world, REVIEW, matter)] == [True, False]
 
 
+@pytest.mark.req("R-30", "X-17")
+async def test_offer_without_our_sku_is_shown_once_until_it_has_one_and_holds_up_nothing(world: World) -> None:
+    crm, sku = world.remote("crm"), new_sku("named-late")
+    made = await crm.post("/admin/offers", {"offers": [{"external_id": f"shop-{sku}"}]})
+    matter = f"unnamed/crm/{made[f'shop-{sku}']}"
+    await eventually(lambda: _reviewed(world, matter), what="the offer is shown")
+    before = await _readings(world)
+    await put(world, sku, north=6, south=1)
+    others = await _shelved(world, "beside", 7, 7)
+    await eventually(lambda: _read_since(world, before, 3), what="it was read again and again")
+    await until_agreed(world, [others])
+    assert [record.value is not None for record in await stored(world, REVIEW, matter)] == [True]
+    await crm.post("/admin/offer", {"offer": f"shop-{sku}", "rename": sku})
+    await eventually(lambda: _settled(world, matter), what="the matter is deleted")
+    assert [record.value is not None for record in await stored(world, REVIEW, matter)] == [True, False]
+    await move(world, "south", sku, 1)
+    await until_stores(world, "crm", sku, north=4, south=2)
+
+
+async def _readings(world: World) -> int:
+    return sum(call["endpoint"] == "GET /store/inventories" for call in await calls(world, "crm"))
+
+
+async def _read_since(world: World, before: int, times: int) -> bool:
+    return await _readings(world) >= before + times
+
+
 async def _reviewed(world: World, matter: str) -> bool:
     return bool(await stored(world, REVIEW, matter))
 

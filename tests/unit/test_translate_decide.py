@@ -222,6 +222,24 @@ def test_shown_when_a_channel_says_its_number_then_a_fact() -> None:
     assert values(side.answered(ShownSeen("TEE", Decimal(4)), asked_ms=START_MS, took_ms=9)) == [shown]
 
 
+@pytest.mark.req("R-30")
+def test_offer_when_it_has_no_sku_then_a_person_is_shown_it_once_until_it_has_one() -> None:
+    side = Side(msgspec.structs.replace(CONFIG, connection="crm", place=None), item="20282")
+    (emit,) = side.answered(UnnamedSeen("20282"), asked_ms=START_MS).emits
+    assert (emit.topic, emit.key) == (topics.REVIEW, "unnamed/crm/20282")
+    assert emit.value == OfferUnnamed(connection="crm", offer="20282", at_ms=START_MS)
+    again = side.answered(UnnamedSeen("20282"), asked_ms=START_MS + HOUR_MS)
+    assert (again.emits, again.row) == ((), None)
+    assert [count.labels for count in again.counts] == [("crm", "offer without SKU")]
+    named = side.answered(ShownSeen("TEE", Decimal(4)), asked_ms=START_MS + 2 * HOUR_MS)
+    assert [(emit.topic, emit.key, emit.value is None) for emit in named.emits] == [
+        (topics.FACT_STOCK, "TEE", False),
+        (topics.REVIEW, "unnamed/crm/20282", True),
+    ]
+    assert len(side.answered(ShownSeen("TEE", Decimal(4)), asked_ms=START_MS + 3 * HOUR_MS).emits) == 1
+    assert len(side.answered(UnnamedSeen("20282"), asked_ms=START_MS + 4 * HOUR_MS).emits) == 1
+
+
 def test_connection_when_it_is_no_place_then_ids_are_learned_and_nothing_is_said() -> None:
     side = Side(msgspec.structs.replace(CONFIG, place=None))
     assert values(side.hear(move(), ReadWanted("9001", "new item"), ItemGone("9001"))) == []

@@ -93,9 +93,9 @@ def _expected(decode: ForeignDecoder[T], answer: Answer) -> T:
         raise TransientError(reason).after(answer.exchange) from error
 
 
-def sku_of(offer: msgspec.Raw, offer_key: str) -> str | None:
-    """Our SKU of an offer, or None if it has none or cannot be read."""
+def offer_of(offer: msgspec.Raw) -> str | None:
+    """What the account calls an offer, or None if it has no id or cannot be read."""
     try:
-        return wire.decode_ids(bytes(offer)).named(offer_key)
+        return wire.text_of(wire.decode_ids(bytes(offer)).id)
     except PoisonError:
         return None

@@ -4,7 +4,7 @@ from agents.ports import Element, Page
 from models.cursor import Cursor
 from models.inbound import Inbound
 from streams.http import HttpClient
-from streams.systems.retailcrm.client import CrmClient, sku_of
+from streams.systems.retailcrm.client import CrmClient, offer_of
 from streams.systems.retailcrm.settings import RetailCrmSettings
 
 
@@ -17,7 +17,6 @@ class ShownPager:
     def __init__(self, connection: str, settings: RetailCrmSettings, http: HttpClient) -> None:
         self.every_s = settings.shown_every_s
         self._connection = connection
-        self._offer_key = settings.offer_key
         self._client = CrmClient(settings, http)
 
     async def page(self, cursor: Cursor) -> Page:
@@ -32,6 +31,6 @@ class ShownPager:
             date_ms=answer.date_ms,
             sweep=cursor.sweep,
         )
-        elements = [Element(key=sku_of(row, self._offer_key) or self._connection, value=bytes(row), inbound=inbound) for row in page.offers]
+        elements = [Element(key=offer_of(row) or self._connection, value=bytes(row), inbound=inbound) for row in page.offers]
         more = bool(elements) and number < page.pagination.total_page_count
         return Page(elements=elements, position=str(number + 1) if more else None)

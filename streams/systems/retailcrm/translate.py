@@ -8,7 +8,7 @@ import msgspec
 from models.codec import ForeignDecoder
 from models.errors import PoisonError
 from models.inbound import Inbound
-from models.observation import Ignored, Observation, ShownSeen
+from models.observation import Ignored, Observation, ShownSeen, UnnamedSeen
 from streams.systems.retailcrm import wire
 from streams.systems.retailcrm.settings import RetailCrmSettings
 
@@ -39,11 +39,11 @@ def translate(value: bytes, inbound: Inbound, *, offer_key: str = "xmlId", site:
 
 
 def _shown(offer: wire.OfferShown, offer_key: str, site: str | None) -> Observation:
-    sku = offer.named(offer_key)
-    if sku is None:
-        return Ignored("offer without SKU")
     if site is not None and offer.site not in {None, site}:
         return Ignored("offer of another site")
+    sku, item = offer.named(offer_key), wire.text_of(offer.id)
+    if sku is None:
+        return Ignored("offer without SKU") if item is None else UnnamedSeen(item)
     rows = [] if isinstance(offer.stores, dict) else offer.stores or []
     if not rows and offer.quantity:
         raise PoisonError(f"offer {sku} has {offer.quantity} and no rows of stores, although they were asked for")

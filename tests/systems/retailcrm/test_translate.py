@@ -7,7 +7,7 @@ import pytest
 
 from models.errors import PoisonError
 from models.inbound import Inbound
-from models.observation import Ignored, Observation, ShownSeen
+from models.observation import Ignored, Observation, ShownSeen, UnnamedSeen
 from streams.systems.retailcrm.translate import translate, translate_for
 from tests.systems.retailcrm.conftest import settings_for
 
@@ -45,13 +45,19 @@ def test_translate_when_the_id_is_a_number_then_text() -> None:
 @pytest.mark.parametrize(
     ("value", "event"),
     [
-        (b'{"id":5,"site":"main","quantity":1}', "offer without SKU"),
-        (b'{"id":5,"xmlId":" ","quantity":1}', "offer without SKU"),
+        (b'{"site":"main","quantity":1}', "offer without SKU"),
+        (b'{"id":5,"site":"b2b","quantity":1}', "offer of another site"),
         (b'{"id":5,"xmlId":"A","site":"b2b","quantity":1}', "offer of another site"),
     ],
 )
 def test_translate_when_the_offer_is_not_ours_then_counted(value: bytes, event: str) -> None:
     assert translate_for(settings_for())(value, READ) == [Ignored(event)]
+
+
+@pytest.mark.req("R-30")
+@pytest.mark.parametrize("value", [b'{"id":5,"site":"main","quantity":1}', b'{"id":"5","xmlId":" ","quantity":1}'])
+def test_translate_when_the_offer_has_no_sku_of_ours_then_a_matter_for_a_person(value: bytes) -> None:
+    assert translate_for(settings_for())(value, READ) == [UnnamedSeen("5")]
 
 
 @pytest.mark.parametrize(
