@@ -62,8 +62,9 @@ async def _connections(settings: Settings) -> dict[str, list[str]]:
 
 
 async def _connection(settings: Settings, one: Connection) -> list[str]:
-    system, limits = one.system, one.system.limits
-    budget = Budget(per_second=limits.per_second, per_day=limits.per_day)
+    system = one.system
+    limits = system.limits_for(one.settings) if system.limits_for else system.limits
+    budget = Budget.by_hand(per_second=limits.per_second, per_day=limits.per_day)
     redactor = Redactor.of(one.settings)
     try:
         async with (

@@ -48,7 +48,7 @@ def _chosen(settings: Settings, names: Sequence[str]) -> list[Connection]:
 async def _registered(settings: Settings, one: Connection, *, dry_run: bool) -> Registration:
     system = one.system
     limits = system.limits_for(one.settings) if system.limits_for else system.limits
-    budget = Budget(per_second=limits.per_second, per_day=limits.per_day)
+    budget = Budget.by_hand(per_second=limits.per_second, per_day=limits.per_day)
     hosts, redactor = system.hosts(one.settings), Redactor.of(one.settings)
     if system.register is None:
         raise FailedError(f"a {system.name} knows no registration")

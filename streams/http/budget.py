@@ -46,6 +46,11 @@ class Budget:
         self._day = self._today()
         self._used = dict.fromkeys(Purpose, 0)
 
+    @classmethod
+    def by_hand(cls, *, per_second: float, per_day: int | None = None) -> "Budget":
+        """For what a person runs beside the roles: no more than the tenth that these leave."""
+        return cls(per_second=per_second * (1 - USABLE), per_day=per_day, purposes=(Purpose.FETCH,))
+
     def own(self, purpose: Purpose, part: float) -> None:
         """This process serves `part` (0 to 1: owned by all partitions of the topic) of the purpose's work from now on."""
         if part > 0 and part != self._part[purpose]:

@@ -101,6 +101,8 @@ async def test_catalogue_run_with_everything_going_wrong_then_every_offer_arrive
         before = len(await uploads(world, "crm"))
         await crm.post("/admin/stores", {"code": "south-store"})
         await eventually(lambda: _goes_on(world, before), within_s=70, what="the sender goes on by itself")
+        code, words = await ended(world, "check")  # with the same key, while all that waited goes out
+        assert (code, "crm: ok" in words) == (0, True), words
     await eventually(lambda: _has_ended(world), within_s=100, every_s=1.0, what="the run is reported")
     code, seen = await _report(world)
     found = seen["report"]

@@ -64,3 +64,10 @@ async def test_budget_when_a_purpose_does_not_exist_then_the_others_have_its_sha
     most, fewer = await asyncio.gather(taken_within(alone, Purpose.SEND, 0.5), taken_within(among, Purpose.SEND, 0.5))
     assert fewer < 0.8 * most
     assert most <= 200 * 0.5 + 20
+
+
+@pytest.mark.req("R-02")
+def test_budget_when_a_person_runs_a_command_beside_the_roles_then_their_paces_are_together_within_the_limit() -> None:
+    roles, hand = Budget(per_second=10, purposes=(Purpose.SEND, Purpose.POLL)), Budget.by_hand(per_second=10)
+    assert roles.rate(Purpose.SEND) + roles.rate(Purpose.POLL) + hand.rate(Purpose.FETCH) <= 10
+    assert hand.rate(Purpose.FETCH) > 0.5
