@@ -13,18 +13,24 @@ LEFT_OUT = {"content-length", "content-encoding", "transfer-encoding", "connecti
 
 
 class Line:
-    """`endpoint` as simulators log it: `GET /things/{id}`, or `*`. `breaks`: only half of what is announced arrives."""
+    """`endpoint` as simulators log it: `GET /things/{id}`, or `*`. `breaks`: only half of what is announced arrives.
 
-    def __init__(self, remote: str, endpoint: str, spoil: Spoil, *, breaks: bool = False) -> None:
+    `credentials` collects what was shown to the remote to be let in.
+    """
+
+    def __init__(self, remote: str, endpoint: str, spoil: Spoil, *, breaks: bool = False, credentials: set[str] | None = None) -> None:
         self._remote = remote
         method, _, path = endpoint.partition(" ")
         route = "[^/]+".join(re.escape(part) for part in re.split(r"\{[^}]*\}", path))
         self._spoiled = re.compile(".*" if endpoint == "*" else f"{method} .*{route}")
         self._spoil = spoil
         self._breaks = breaks
+        self._credentials = set() if credentials is None else credentials
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in LEFT_OUT}
+        shown = [value for name, value in headers.items() if re.search("auth|key|token|cookie", name.lower())]
+        self._credentials.update(text.removeprefix("Bearer ").removeprefix("Basic ") for text in shown)
         async with (
             aiohttp.ClientSession() as session,
             session.request(
@@ -48,9 +54,11 @@ class Line:
 
 
 @contextlib.asynccontextmanager
-async def line(remote: str, endpoint: str, spoil: Spoil, *, breaks: bool = False) -> AsyncIterator[str]:
+async def line(
+    remote: str, endpoint: str, spoil: Spoil, *, breaks: bool = False, credentials: set[str] | None = None
+) -> AsyncIterator[str]:
     """The URL at which the remote can be reached over such a line."""
     app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.router.add_route("*", "/{path:.*}", Line(remote, endpoint, spoil, breaks=breaks).pass_on)
+    app.router.add_route("*", "/{path:.*}", Line(remote, endpoint, spoil, breaks=breaks, credentials=credentials).pass_on)
     async with TestServer(app) as server:
         yield str(server.make_url("")).rstrip("/")

@@ -7,15 +7,13 @@ import msgspec
 import pytest
 
 from agents.ports import Element
-from agents.translate.agent import translate_agent
-from models.agent import Decision, Record, View
-from models.config import TranslateConfig
 from models.errors import PoisonError
 from models.inbound import Inbound
 from models.message import Json
 from models.observation import Observation
+from tests.conformance.facts import assert_nothing_new
 from tests.conformance.line import line
-from tests.conformance.manifests import SYSTEMS, TESTS, Running, client_of, conformance, settings_of, started, translate_of, with_rule
+from tests.conformance.manifests import TESTS, Running, client_of, conformance, settings_of, started, translate_of, with_rule
 from tests.conformance.outgoing import OUTGOING, Side, said
 
 WRONG_TYPE: Json = [[]]
@@ -156,9 +154,7 @@ async def test_read_when_an_element_comes_twice_then_the_same_is_said_of_it(case
             assert said(running, found) == [said(running, good)[0], *said(running, good)]
         else:
             found = [(await read_over(running, case, lambda body: body))[0]] * 2
-    first, again = facts_of(case.system, found[:2])
-    assert first.dead == again.dead == ()
-    assert [emit for emit in again.emits if emit not in first.emits] == []
+    assert_nothing_new(case.system, *found[:2])
 
 
 def damaged(case: Case) -> list[tuple[str, bytes]]:
@@ -185,29 +181,3 @@ def test_delivery_when_it_has_unknown_members_then_they_are_ignored(case: Case) 
 
 def observed(name: str, value: bytes) -> list[Observation]:
     return translate_of(name)(value, HEARD)
-
-
-def facts_of(name: str, elements: list[Element]) -> list[Decision]:
-    """What becomes of elements of one key, one after the other, as the engine would have it."""
-    config = TranslateConfig(connection="c", place="p" if SYSTEMS[name].warehouse else None)
-    agent = translate_agent(config, translate_of(name))
-    row: Any = None
-    shared: dict[str, Any] = {}
-    found = []
-    for sequence, element in enumerate(elements, 1):
-        record = Record(
-            topic=agent.topic,
-            partition=0,
-            offset=sequence,
-            sequence=sequence,
-            time_ms=element.inbound.received_ms,
-            key=element.key,
-            value=element.value,
-            headers=element.inbound.headers(),
-            body=agent.decode(element.value),
-        )
-        decision = agent.decide(View(element.key, row, config, shared), record)
-        row = row if decision.row is None else decision.row
-        shared |= decision.shared
-        found.append(decision)
-    return found

@@ -194,6 +194,24 @@ async def test_call_when_a_good_answer_is_no_answer_then_asked_again(name: str, 
 
 
 @pytest.mark.parametrize(("name", "capability"), faulty)
+async def test_call_when_the_remote_repeats_what_it_must_keep_secret_then_we_do_not(name: str, capability: str) -> None:
+    """Also what only stands for a secret: a token that was handed out, or a pair in base64."""
+    for endpoint in await endpoints_of(name, capability):
+        async with started(name) as running:
+            await ready(running, capability)
+            known = set(running.secrets)
+
+            def echo(_body: bytes, known: set[str] = known) -> bytes:
+                text = " ".join(known)
+                return msgspec.json.encode(dict.fromkeys(("success", "error", "errorMsg", "message", text), text))
+
+            async with line(running.url, endpoint, echo, credentials=known) as url:
+                found = await attempt(running, capability, settings_of(name, url))
+            assert len(known) >= len(set(running.secrets))
+            assert_hidden(tuple(known), all_said(found))
+
+
+@pytest.mark.parametrize(("name", "capability"), faulty)
 async def test_call_when_answers_have_unknown_members_then_nothing_else_is_learned(name: str, capability: str) -> None:
     async with started(name) as running:
         await ready(running, capability)

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from typing import get_args
 
 import msgspec
 import pytest
@@ -159,8 +160,28 @@ def test_rules_then_each_is_done_or_exempt_with_a_reason(name: str) -> None:
 @each_with("readme")
 def test_readme_then_names_every_setting_and_says_what_holds(name: str) -> None:
     readme = (FOLDERS / name / "README.md").read_text()
-    assert [field for field in SYSTEMS[name].settings.__struct_fields__ if field not in readme] == []
+    assert [field for field in fields_of(SYSTEMS[name].settings) if not re.search(rf"\b{field}\b", readme)] == []
     assert [word for word in ("limits", "order", "repeats", "simulat", "/admin/") if word not in readme] == []
+
+
+def fields_of(settings: type[msgspec.Struct]) -> Iterator[str]:
+    """The names of all settings, also of those in their tables."""
+    for field in msgspec.structs.fields(settings):
+        yield field.name
+        inner = [kind for kind in (field.type, *get_args(field.type)) if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+        for kind in inner:
+            yield from fields_of(kind)
+
+
+@each_with("readme")
+def test_readme_then_names_every_lever_of_the_simulator(name: str) -> None:
+    simulator = (FOLDERS / name / "README.md").read_text().partition("## The simulator")[2]
+    routes = {
+        route.resource.canonical for route in SYSTEMS[name].simulator(example_of(name)["simulator"]).router.routes() if route.resource
+    }
+    levers = sorted(path.removeprefix("/admin/") for path in routes if path.startswith("/admin/"))
+    assert levers
+    assert [lever for lever in levers if not re.search(rf"\b{lever}\b", simulator)] == []
 
 
 @each_with("documented-fixtures")

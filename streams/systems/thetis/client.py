@@ -81,8 +81,10 @@ class ThetisClient:
     async def _new_token(self) -> wire.Token:
         """`POST /oauth2/token` (client credentials)."""
         pair = f"{self._settings.client_id.reveal()}:{self._settings.client_secret.reveal()}"
+        basic = base64.b64encode(pair.encode()).decode()
+        self._http.redactor.add(basic)
         headers = {
-            "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
+            "Authorization": f"Basic {basic}",
             "Content-Type": "application/x-www-form-urlencoded",
         }
         url = f"{self._settings.auth_url.rstrip('/')}/oauth2/token"
