@@ -203,7 +203,8 @@ async def test_call_when_the_remote_repeats_what_it_must_keep_secret_then_we_do_
 
             def echo(_body: bytes, known: set[str] = known) -> bytes:
                 text = " ".join(known)
-                return msgspec.json.encode(dict.fromkeys(("success", "error", "errorMsg", "message", text), text))
+                no = {"success": False, "errors": {text: text}}
+                return msgspec.json.encode({**dict.fromkeys(("error", "errorMsg", "message", text), text), **no})
 
             async with line(running.url, endpoint, echo, credentials=known) as url:
                 found = await attempt(running, capability, settings_of(name, url))

@@ -370,8 +370,10 @@ async def test_register_then_made_once_and_changed_on_a_difference_only(running:
         assert (wish.exists, wish.written, bool(wish.differences)) == (False, False, True)
     made = await registered(running, HOOKS)
     assert (made.exists, made.written) == (False, True)
+    await running.admin("calls", method="DELETE")
     same = await registered(running, HOOKS)
     assert (same.exists, same.written, same.differences) == (True, False, ())
+    assert [call["endpoint"] for call in await running.calls() if not call["endpoint"].startswith("GET ")] == []
     moved = "https://moved.example/hooks/c"
     wish = await registered(running, moved, dry_run=True)
     assert (wish.exists, wish.written, len(wish.differences)) == (True, False, 1)
