@@ -1,7 +1,7 @@
 """Reading a topic piece by piece: where each partition stands is plain data, so a later piece, or process, goes on there."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 import msgspec
@@ -12,6 +12,9 @@ from streams.read import LOOK_BACK_RECORDS
 from streams.topics import ASK_WITHIN_S, Client
 
 POLL_S = 0.2
+PIECE_S = 20.0
+NEAR = 1_000
+"""Offsets that are rather read over than sought."""
 OWN: Client = {
     "group.id": "stockwire-scan",
     "enable.auto.commit": False,
@@ -95,6 +98,32 @@ def records(consumer: Consumer, topic: str, spans: Spans, *, within_s: float) ->
             yield record
     if open_parts and silent:
         raise TransientError(f"{topic}: Kafka sent nothing for {within_s:.0f} s; is it running?")
+
+
+def complete(consumer: Consumer, topic: str, spans: Spans) -> Iterator[Message]:
+    """All records from where the spans stand up to their ends. Raises `TransientError` when nothing comes for 20 s."""
+    while left(spans):
+        yield from records(consumer, topic, spans, within_s=PIECE_S)
+
+
+def at(consumer: Consumer, topic: str, places: Iterable[tuple[int, int]]) -> Iterator[Message]:
+    """The records at these partitions and offsets, as far as they are still there; those near each other are read in one go."""
+    for part, offsets in _runs(places):
+        wanted = set(offsets)
+        for record in complete(consumer, topic, {part: Span(offsets[0], offsets[-1] + 1)}):
+            if record.offset() in wanted:
+                yield record
+
+
+def _runs(places: Iterable[tuple[int, int]]) -> list[tuple[int, list[int]]]:
+    """Partition and offsets that lie near each other."""
+    runs: list[tuple[int, list[int]]] = []
+    for part, offset in sorted(set(places)):
+        if runs and runs[-1][0] == part and offset - runs[-1][1][-1] <= NEAR:
+            runs[-1][1].append(offset)
+        else:
+            runs.append((part, [offset]))
+    return runs
 
 
 def _move_on(span: Span, record: Message) -> bool:

@@ -1,14 +1,18 @@
 """Options and output that the commands share."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import getpass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.progress import Progress
+from rich.table import Column, Table
 
 from models.codec import encode
 from streams.read import Filter, moment
@@ -53,6 +57,11 @@ def settings(command: Callable[..., None]) -> Callable[..., None]:
     return config_option(_bootstrap(with_settings))
 
 
+def by(command: F) -> F:
+    """`--by`: who does it, as `by: str`; else the user of the operating system."""
+    return click.option("--by", default=_user, metavar="NAME", help="Who does this; default: your user name. Stands in audit.v1.")(command)
+
+
 def wanted(command: Callable[..., None]) -> Callable[..., None]:
     """`--key`, `--header`, `--since`: the command gets `wanted: Filter`."""
 
@@ -71,6 +80,13 @@ def wanted(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--key", "only_key", help="Only records with this key.")(found)
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return "unknown"
+
+
 def _bootstrap(command: F) -> F:
     return click.option("--bootstrap", help="host:port of a broker without log-in, in place of [kafka] of the configuration.")(command)
 
@@ -81,8 +97,8 @@ def line(value: Any) -> None:  # noqa: ANN401  # plain data
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for people; None is shown as nothing."""
-    picture = Table(*columns, title=title, title_justify="left", title_style="bold")
+    """A table for people; None is shown as nothing, and nothing is cut: a topic or SKU may be needed whole."""
+    picture = Table(*(Column(name, overflow="fold") for name in columns), title=title, title_justify="left", title_style="bold")
     for row in rows:
         picture.add_row(*("" if cell is None else str(cell) for cell in row))
     Console(highlight=False, markup=False).print(picture)
@@ -97,3 +113,26 @@ def pairs(given: Iterable[str], option: str) -> Mapping[str, str]:
             raise click.UsageError(f"{option} {one!r}: expected name=value")
         found[name] = value
     return found
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int], Any]]:
+    """A bar on stderr while the caller tells how much is left."""
+    most = 1
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(what, total=None)
+
+        def on_read(left: int) -> None:
+            nonlocal most
+            most = max(most, left)
+            bar.update(task, total=most, completed=most - left)
+
+        yield on_read
+
+
+def utc(at_ms: int) -> str:
+    """UTC, or "never" for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return "never"

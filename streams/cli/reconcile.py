@@ -1,15 +1,10 @@
 """`stockwire reconcile`: read lists or tell a channel everything now, see what came of it, and accept what was held back."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
 from models import topics
 from models.codec import Decoder
@@ -97,7 +92,7 @@ def _write(kafka: KafkaSettings, records: Sequence[Written], said: str, *, json:
 
 
 def _held(kafka: KafkaSettings, *, json: bool) -> list[HeldReading]:
-    with _progress("stock table", quiet=json) as on_read:
+    with options.progress("stock table", quiet=json) as on_read:
         return held(kafka, on_read)
 
 
@@ -106,7 +101,7 @@ def _list(found: Sequence[HeldReading], *, json: bool) -> None:
         for reading in found:
             options.line(reading)
         return
-    rows = [(one.sku, one.place, one.ours, one.said, _time(one.at_ms)) for one in found]
+    rows = [(one.sku, one.place, one.ours, one.said, options.utc(one.at_ms)) for one in found]
     options.table(f"{len(found)} readings held back", ["sku", "place", "ours", "warehouse says", "at"], rows)
     if found:
         click.echo("where the warehouse is right: stockwire reconcile --accept SKU, or without a SKU for all")
@@ -159,7 +154,7 @@ def _look(kafka: KafkaSettings, channel: str, *, json: bool) -> Seen:
     ended = None if last is None else _reported(last)
     if cursor is not None and cursor.due_ms <= _now_ms():
         return Seen(connection=channel, phase="about to begin (if a poller runs)", report=ended)
-    following = None if cursor is None else _time(cursor.due_ms)
+    following = None if cursor is None else options.utc(cursor.due_ms)
     if ended is None:
         return Seen(connection=channel, phase="it was never told again", next=following)
     if not is_complete(ended) and ended.began_ms > _now_ms() - OUTCOMES_KEPT_MS:
@@ -177,7 +172,7 @@ def _newest(kafka: KafkaSettings, topic: str, key: str) -> bytes | None:
 
 def _tallied(kafka: KafkaSettings, channel: str, run: str, began_ms: int, *, json: bool) -> CatalogueReported:
     tally = Tally(kafka, channel, began_ms)
-    with _progress("outcomes", quiet=json) as on_read:
+    with options.progress("outcomes", quiet=json) as on_read:
         while not tally.look(within_s=LOOK_S, on_read=on_read):
             pass
     return report(tally, run, _now_ms())
@@ -187,7 +182,7 @@ def _show(seen: Seen) -> None:
     found = seen.report
     rows: list[tuple[str, object]] = [("phase", seen.phase), ("said", None if seen.said is None else f"{seen.said:.0%}")]
     if found is not None:
-        rows += [("run", found.run), ("began", _time(found.began_ms)), ("as of", _time(found.at_ms))]
+        rows += [("run", found.run), ("began", options.utc(found.began_ms)), ("as of", options.utc(found.at_ms))]
         rows += [("offers", found.offers), ("taken", found.taken), ("left", found.left)]
         rows += [("missing", found.missing_count), ("refused", found.refused_count)]
     rows += [("complete", "yes" if seen.complete else "no"), ("next", seen.next)]
@@ -198,28 +193,5 @@ def _show(seen: Seen) -> None:
         options.table(f"The first {len(reasons)}", ["sku", "is", "reason"], reasons)
 
 
-@contextmanager
-def _progress(what: str, *, quiet: bool) -> Iterator[Callable[[int], Any]]:
-    """A bar on stderr while the caller tells how many offsets are left."""
-    most = 1
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task(what, total=None)
-
-        def on_read(left: int) -> None:
-            nonlocal most
-            most = max(most, left)
-            bar.update(task, total=most, completed=most - left)
-
-        yield on_read
-
-
 def _now_ms() -> int:
     return int(time.time() * 1_000)
-
-
-def _time(at_ms: int) -> str:
-    """UTC, or "never" for what no calendar has."""
-    try:
-        return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return "never"
