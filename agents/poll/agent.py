@@ -8,7 +8,7 @@ import structlog
 
 from agents.backoff import pause_s
 from agents.fetch.agent import received
-from agents.poll.decide import Rule, begun, key_of, next_cursor
+from agents.poll.decide import Rule, begun, hastened, key_of, next_cursor
 from agents.ports import Page, Pager
 from models import topics
 from models.agent import Count, Emit, Lane, LaneAgent, Rank, Record
@@ -60,6 +60,10 @@ class _Poller:
             await self._rest(lane, cursor)
             return
         pager, rule = known
+        sooner = hastened(cursor, pager=pager, rule=rule, now_ms=int(self._clock() * 1_000))
+        if sooner != cursor:
+            await self._go_on(lane, sooner)
+            return
         if await lane.sleep(max(0.0, cursor.due_ms / 1_000 - self._clock())):
             return
         cursor = begun(cursor)
@@ -67,10 +71,12 @@ class _Poller:
         if page is None:
             return
         await lane.emit(*(received(cursor.connection, element) for element in page.elements), *page.emits)
-        if lane.newer:  # two chains of cursors become one
-            return
-        following = next_cursor(cursor, page, pager=pager, rule=rule, now_ms=int(self._clock() * 1_000))
-        await lane.emit(Emit(rank=Rank.FACT, topic=topics.POLL, key=key_of(following), value=following))
+        await self._go_on(lane, next_cursor(cursor, page, pager=pager, rule=rule, now_ms=int(self._clock() * 1_000)))
+
+    async def _go_on(self, lane: Lane[None], following: Cursor) -> None:
+        """Put `following` in the place of this cursor, unless a newer one has come: two chains of cursors become one."""
+        if not lane.newer:
+            await lane.emit(Emit(rank=Rank.FACT, topic=topics.POLL, key=key_of(following), value=following))
 
     async def _rest(self, lane: Lane[None], cursor: Cursor) -> None:
         """A list that is not in the configuration (any more): its cursor stays where it is, for when it comes back."""

@@ -40,6 +40,14 @@ def next_cursor(cursor: Cursor, page: Page, *, pager: Pager, rule: Rule, now_ms:
     return Cursor(connection=cursor.connection, what=cursor.what, due_ms=next_sweep_ms(rule, pager.every_s, now_ms))
 
 
+def hastened(cursor: Cursor, *, pager: Pager, rule: Rule, now_ms: int) -> Cursor:
+    """The cursor, due no later than a sweep that ends now would make it: one that waits by an older rule must not wait for years."""
+    due_ms = next_sweep_ms(rule, pager.every_s, now_ms)
+    if cursor.sweep or cursor.due_ms <= due_ms:
+        return cursor
+    return Cursor(connection=cursor.connection, what=cursor.what, due_ms=due_ms)
+
+
 def next_sweep_ms(rule: Rule, every_s: float, now_ms: int) -> int:
     """When the next sweep is due after one that ended at `now_ms`."""
     if rule == "off":

@@ -75,6 +75,26 @@ async def test_poll_when_rule_is_off_then_one_opening_sweep_and_no_other() -> No
     assert after.due_ms == NEVER_MS
 
 
+@pytest.mark.parametrize(("rule", "due_ms"), [("continuous", 70_000), ("0 3 * * *", 3 * 3_600_000)])
+async def test_poll_when_rule_was_changed_then_a_list_that_waits_by_the_old_one_is_due_by_the_new_one(rule: str, due_ms: int) -> None:
+    clock = Clock(10.0)
+    pager, lane = FakePager(clock), MemoryLane(clock)
+    agent = _agent(clock, pager, rule)
+    await agent.run(lane, record_of(Cursor(connection="wh", what="stock", due_ms=NEVER_MS)))
+    assert (pager.asked, lane.slept) == ([], [])
+    assert _cursor_in(lane) == Cursor(connection="wh", what="stock", due_ms=due_ms)
+    again = MemoryLane(clock)
+    await agent.run(again, record_of(_cursor_in(lane)))
+    assert again.slept == [due_ms / 1_000 - 10.0]
+
+
+async def test_poll_when_a_page_wants_a_long_pause_then_the_rule_does_not_cut_it() -> None:
+    clock = Clock(10.0)
+    pager, lane = FakePager(clock), MemoryLane(clock)
+    await _agent(clock, pager).run(lane, record_of(Cursor(connection="wh", what="stock", due_ms=500_000, sweep="s", position="2")))
+    assert (lane.slept, pager.asked) == ([490.0], [(500.0, "2", "s")])
+
+
 async def test_poll_when_page_is_read_then_its_elements_are_acknowledged_before_the_cursor() -> None:
     clock = Clock(20.0)
     lane = MemoryLane(clock)
