@@ -89,16 +89,25 @@ class Child:
 
 
 def stop_requested() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
+    """An event that each of `stops` sets."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stops():
         loop.add_signal_handler(number, stop.set)
     return stop
 
 
+def stops() -> list[signal.Signals]:
+    """Signals that mean "end in order": Ctrl-C, a manager's wish, and a closed terminal, unless `nohup` has it ignored.
+
+    Children have sessions of their own, so the terminal tells nobody else that it is gone.
+    """
+    hung_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGINT, signal.SIGTERM, *hung_up]
+
+
 async def supervise(children: Sequence[Child]) -> int:
-    """Keep all running until SIGINT or SIGTERM; returns 0, or 2 as soon as one child's configuration is wrong."""
+    """Keep all running until one of `stops` comes; returns 0, or 2 as soon as one child's configuration is wrong."""
     stop = stop_requested()
     runs = [asyncio.create_task(child.keep_running()) for child in children]
     stopped = asyncio.create_task(stop.wait())

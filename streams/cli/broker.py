@@ -9,6 +9,7 @@ import click
 
 from streams.broker import EmbeddedBroker, RealBroker
 from streams.cli import options
+from streams.supervise import stops
 
 
 @click.command("broker")
@@ -23,7 +24,8 @@ def command(kind: str, port: int, data: Path | None, *, json: bool) -> None:
     """Run a broker for this machine and print its address; Ctrl-C ends it."""
     if kind == "embedded" and (port or data):
         raise click.UsageError("--embedded chooses its port itself and keeps no data: leave --port and --data out")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in stops():
+        signal.signal(number, signal.default_int_handler)
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         if kind == "embedded":
             bootstrap = stack.enter_context(EmbeddedBroker()).bootstrap

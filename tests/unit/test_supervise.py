@@ -1,9 +1,14 @@
 """Children are started again, and stopped in order."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from streams.supervise import Child
+import pytest
+
+from streams.supervise import Child, stop_requested
 from tests.eventually import eventually
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
@@ -57,3 +62,28 @@ async def test_stop_when_child_ignores_sigterm_then_killed() -> None:
     await eventually(deaf_now)
     await child.stop(within_s=0.2)
     assert await run == -9
+
+
+@contextmanager
+def _before(number: signal.Signals, handler: signal.Handlers | None) -> Iterator[None]:
+    """The signal as a parent process left it; None: one that harms nobody."""
+    kept = signal.signal(number, (lambda *_: None) if handler is None else handler)
+    try:
+        yield
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, kept)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_stop_requested_when_interrupted_ended_or_hung_up_then_set(number: signal.Signals) -> None:
+    with _before(number, None):
+        stop = stop_requested()
+        signal.raise_signal(number)
+        await asyncio.wait_for(stop.wait(), 5)
+
+
+async def test_stop_requested_when_started_under_nohup_then_hanging_up_stays_ignored() -> None:
+    with _before(signal.SIGHUP, signal.SIG_IGN):
+        stop_requested()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
