@@ -48,9 +48,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """`written` now, `found`: written by runs that were broken off, and not noted till now, `gone`: no longer in dead.v1."""
+    """`written` now, `found`: written by runs that were broken off, and not noted till now, `gone`: no longer in dead.v1.
 
-    run: str
+    `run` names it in audit.v1; None: nothing was due.
+    """
+
+    run: str | None
     written: int
     found: int
     gone: int
@@ -124,7 +127,7 @@ def redrive(  # noqa: PLR0913  # each has a default, or is who and what
         if due:
             run.begin(chosen, due, {topic: _ends(consumer, topic) for topic in {letter.to or "" for letter in due}})
             run.play(turn, consumer, due, per_s)
-        return Ended(run=run.name, written=run.written, found=len(found), gone=run.gone)
+        return Ended(run=run.name if due else None, written=run.written, found=len(found), gone=run.gone)
 
 
 class _Run:

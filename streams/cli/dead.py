@@ -1,6 +1,5 @@
 """`stockwire dead`: what could not be used, why, and how to try it again."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -38,7 +37,8 @@ def ls(wanted: read.Filter, count: int, kafka: KafkaSettings, *, json: bool) -> 
             options.line(row)
     else:
         columns = ["id", "time", "error", "key", "from", "reason", "hops", "redriven"]
-        options.table(f"{len(rows)} dead letters", columns, [_cells(row, columns) for row in rows])
+        cells = [[_redriven_said(row["redriven"]) if name == "redriven" else row[name] for name in columns] for row in rows]
+        options.table(f"{len(rows)} dead letters", columns, cells)
 
 
 @command.command()
@@ -55,7 +55,8 @@ def show(letter: str, kafka: KafkaSettings, *, json: bool) -> None:
     if json:
         options.line(found | {name: row[name] for name in ("hops", "redriven")})
         return
-    for name, value in zip(row, _cells(row, row), strict=True):
+    done = row.pop("redriven")
+    for name, value in (row | {"redriven": done and f"{_redriven_said(done)} to {done.to}"}).items():
         click.echo(f"{name + ':':<12}{'' if value is None else value}")
     for name, value in found["headers"].items():
         if not name.startswith("dead_"):
@@ -91,7 +92,5 @@ def _row(record: Message, redriven: dict[str, LetterRedriven]) -> dict[str, Any]
     }
 
 
-def _cells(row: dict[str, Any], columns: Iterable[str]) -> list[object]:
-    done: LetterRedriven | None = row["redriven"]
-    said = None if done is None else f"{options.utc(done.at_ms)} by {done.by} to {done.to}"
-    return [said if name == "redriven" else row[name] for name in columns]
+def _redriven_said(done: LetterRedriven | None) -> str | None:
+    return None if done is None else f"{options.utc(done.at_ms)} by {done.by}"

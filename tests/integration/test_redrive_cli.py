@@ -27,7 +27,7 @@ def desk(kafka: str, fresh: Callable[[str], str]) -> Desk:
     return Desk(kafka, fresh("wh"))
 
 
-@pytest.mark.req("X-01", "X-17")
+@pytest.mark.req("X-17")
 async def test_redrive_when_letters_came_out_of_order_then_bytes_and_keys_stand_again_in_the_order_of_their_origins(desk: Desk) -> None:
     bytes_ = [b'{"quantity": 100.50}', b"\xff no text", b"", b"last"]
     died = [Died("a", value, (desk.topic, 2, 10 + number), {"kind": b"webhook", "trace": b"t"}) for number, value in enumerate(bytes_)]
@@ -55,7 +55,7 @@ async def test_redrive_when_a_webhook_was_parked_at_the_door_then_it_goes_to_the
     assert (record.key, record.value, headers_of(record)["delivery"]) == (b"item", b"{", b"d1")
 
 
-@pytest.mark.req("R-20", "X-17")
+@pytest.mark.req("X-17")
 async def test_redrive_when_a_number_was_refused_then_the_stock_agent_is_asked_for_the_one_that_holds_now(desk: Desk) -> None:
     sku = f"sku-{desk.connection}"
     desk.park([Died(sku, b"an old level", (level("web"), 0, 7), {"trace": b"t"}, agent="send.web", error="RefusedError")])

@@ -34,7 +34,7 @@ def _listed(desk: Desk, *arguments: str) -> list[dict[str, Any]]:
     return [line for line in lines if desk.connection in line["key"]]
 
 
-@pytest.mark.req("R-20", "X-16", "X-17")
+@pytest.mark.req("X-17")
 def test_ls_when_matters_come_and_go_then_shows_what_is_open_newest_first_and_what_can_be_done(desk: Desk) -> None:
     crm = desk.connection
     offer, sweep, done, lacking = f"offer/{crm}/a", f"sweep/{crm}/s1", f"catalogue/{crm}-done", f"catalogue/{crm}"
@@ -69,7 +69,7 @@ def test_ls_when_matters_come_and_go_then_shows_what_is_open_newest_first_and_wh
     assert (shown.exit_code, "what can be done" in shown.stdout) == (0, True), shown.output
 
 
-@pytest.mark.req("X-16")
+@pytest.mark.req("X-17")
 async def test_resolve_when_settled_then_it_is_gone_audit_says_who_and_it_comes_again_when_it_happens_again(desk: Desk) -> None:
     key = f"offer/{desk.connection}/a b"
     missing = OfferMissing(connection=desk.connection, sku="a b", at_ms=1_000)
