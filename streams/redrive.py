@@ -6,6 +6,7 @@ the next one finds in them what a killed one had written and could no longer not
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from streams.topics import ASK_WITHIN_S
 
 GROUP = "stockwire.redrive"
 NAME = "redrive"
-AT_ONCE = 200
+AT_ONCE, NOTED_AT_ONCE = 200, 10_000
 STEPS_PER_S = 5
 LOOK_EVERY = 1_000
 
@@ -173,9 +174,10 @@ def _settle(hand: Hand, known: Books, found: dict[str, tuple[Letter, Place, str]
     for letter, place, run in found.values():
         started = known.broken[run]
         notes.append(_noted(_redriven(letter, place, run, started.by, started.at_ms)))
-    hand.write(notes)
-    counts = [run for _, _, run in found.values()]
-    ends = [RedriveEnded(by=one.by, at_ms=_now_ms(), run=run, written=counts.count(run)) for run, one in known.broken.items()]
+    for begin in range(0, len(notes), NOTED_AT_ONCE):
+        hand.write(notes[begin : begin + NOTED_AT_ONCE])
+    counts = Counter(run for _, _, run in found.values())
+    ends = [RedriveEnded(by=one.by, at_ms=_now_ms(), run=run, written=counts[run]) for run, one in known.broken.items()]
     hand.write([_noted(end) for end in ends])
 
 
