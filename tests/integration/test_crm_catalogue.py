@@ -134,6 +134,7 @@ async def test_next_run_when_all_was_mended_then_complete_in_full_portions_and_l
     assert (code, words.count("crm: ok")) == (0, 1), words
     _, seen = await _report(world)
     assert (seen["report"]["offers"], seen["report"]["taken"]) == (OFFERS + 1, OFFERS + 1)
+    assert await _told(world) == {f"{PREFIX}{number:05}" for number in range(1, OFFERS + 1)} | {GHOST}
     made = [upload for upload in await uploads(world, "crm") if upload.status]
     assert {upload.status for upload in made} == {200}
     assert PORTIONS <= len(made) <= 2 * PORTIONS  # with little to do beside it 41: full ones, and what is left
