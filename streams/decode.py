@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -63,6 +63,9 @@ def _value(kind: Any, value: Any, path: str, problems: list[str]) -> Any:  # noq
     if origin in (list, tuple) and isinstance(value, list):
         items = [_value(arguments[0], item, f"{path}[{number}]", problems) for number, item in enumerate(value)]
         return items if origin is list else tuple(items)
+    if origin is Literal and value not in arguments:
+        problems.append(f"{path}: must be one of {', '.join(map(repr, arguments))}; found {value!r}")
+        return None
     try:
         return msgspec.convert(value, kind, dec_hook=lambda _kind, reference: _secret(reference, path))
     except ConfigError as error:

@@ -19,6 +19,8 @@ from streams.systems.spec import SystemSpec
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 EMBEDDED_PARTITIONS = 4
 SESSION_MIN_S, SESSION_MAX_S = 6, 1_800
+PORT_MAX = 65_535
+BODY_MAX_BYTES = 1_000_000
 NOT_YET = ("orders", "items", "customers", "prices")
 
 
@@ -93,12 +95,32 @@ class ReceiverSettings(msgspec.Struct, frozen=True, kw_only=True):
     acknowledge_within_s: float = 3.0
     drain_within_s: float = 20.0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot work."""
+        _check_port("port", self.port)
+        _check_port("admin_port", self.admin_port or 0)
+        if not 1 <= self.body_max_bytes <= BODY_MAX_BYTES:
+            raise ValueError(f"body_max_bytes must be 1 to {BODY_MAX_BYTES}: Kafka takes no larger records")
+        if self.depth_max < 1 or self.connections_max < 1 or self.request_within_s <= 0 or self.acknowledge_within_s <= 0:
+            raise ValueError("depth_max and connections_max must be at least 1, request_within_s and acknowledge_within_s more than 0")
+        if self.drain_within_s < 0:
+            raise ValueError("drain_within_s must be at least 0")
+
 
 class RoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[worker]`, `[sender]`, `[poller]`: where the role serves `/live`, `/ready` and `/metrics`."""
 
     host: str = "0.0.0.0"  # noqa: S104  # probes and Prometheus come from outside
     port: int
+
+    def __post_init__(self) -> None:
+        """Refuse a port that there is not."""
+        _check_port("port", self.port)
+
+
+def _check_port(name: str, port: int) -> None:
+    if not 0 <= port <= PORT_MAX:  # the kernel takes another one without a word: it cuts the number to 16 bits
+        raise ValueError(f"{name} must be 0 (any free one) to {PORT_MAX}")
 
 
 class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True):

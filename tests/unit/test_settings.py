@@ -198,7 +198,7 @@ def test_load_when_everything_is_wrong_then_says_all_with_paths() -> None:
         ("buffer = 0.1", 'catalogue = "continuous"', "stock[0].catalogue: 'continuous' is neither"),
         ("buffer = 0.1", 'catalogue = "0 4 * *"', "stock[0].catalogue: '0 4 * *' is neither"),
         ("every_s = 0.5", "every_s = 0", "connections.wh: every_s must be more than 0"),
-        ("lag_s = 2", 'starts_at = "one"', "connections.web.starts_at: "),
+        ("lag_s = 2", 'starts_at = "one"', "connections.web.starts_at: must be one of 'zero', 'in_step', 'read'; found 'one'"),
         ("every_s = 0.5", "lag_s = 2", "connections.wh.lag_s: unknown key"),
         ("[[stock]]", '[[items]]\nmaster = "wh"\n[[stock]]', "items: routes for items are not built yet"),
     ],
@@ -206,6 +206,23 @@ def test_load_when_everything_is_wrong_then_says_all_with_paths() -> None:
 def test_load_when_sections_disagree_then_says_where(old: str, new: str, problem: str) -> None:
     assert old in GOOD
     assert [found for found in _problems(GOOD.replace(old, new, 1)) if found.startswith(problem)]
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("[receiver]\nport = 99999", "receiver: port must be 0 (any free one) to 65535"),
+        ("[receiver]\nadmin_port = -1", "receiver: admin_port must be 0"),
+        ("[receiver]\nbody_max_bytes = 10_000_000", "receiver: body_max_bytes must be 1 to 1000000"),
+        ("[receiver]\nconnections_max = 0", "receiver: depth_max and connections_max must be at least 1"),
+        ("[receiver]\nacknowledge_within_s = 0", "receiver: depth_max and connections_max must be"),
+        ("[receiver]\ndrain_within_s = -3", "receiver: drain_within_s must be at least 0"),
+        ("[sender]\nport = 70000", "sender: port must be 0"),
+    ],
+)
+def test_load_when_a_role_has_numbers_that_cannot_work_then_says_which(section: str, problem: str) -> None:
+    (found,) = _problems(f"{GOOD}\n{section}")
+    assert found.startswith(problem)
 
 
 @pytest.mark.req("R-19")

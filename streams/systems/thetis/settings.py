@@ -27,7 +27,10 @@ class ThetisSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     call_deadline_s: float = 8.0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot work."""
+        """Refuse what cannot work."""
+        for name in ("api_url", "auth_url"):
+            if not getattr(self, name).startswith(("https://", "http://")):
+                raise ValueError(f"{name} must begin with https:// or http://")
         if not 1 <= self.page_rows <= ROWS_MAX:
             raise ValueError(f"page_rows must be 1 to {ROWS_MAX}")
         if self.sweep_every_s <= 0 or self.call_deadline_s <= 0:

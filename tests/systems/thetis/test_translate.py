@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -103,6 +104,14 @@ def test_manifest_when_moves_are_not_subscribed_then_the_other_translation() -> 
     assert SYSTEM.translate_for is not None
     assert SYSTEM.translate_for(thetis) is translate
     assert SYSTEM.translate_for(msgspec.structs.replace(thetis, moves_subscribed=False)) is translate_without_moves
+
+
+@pytest.mark.parametrize("name", ["api_url", "auth_url"])
+def test_settings_when_an_address_has_no_scheme_then_refused_in_words(name: str) -> None:
+    secret = Secret("x" * 32)
+    given: dict[str, Any] = {name: "api.thetis-ims.com/2"}
+    with pytest.raises(ValueError, match=f"{name} must begin with https://"):
+        ThetisSettings(api_key=secret, client_id=secret, client_secret=secret, webhook_secret=secret, **given)
 
 
 @pytest.mark.req("T-22")
