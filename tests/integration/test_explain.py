@@ -40,7 +40,6 @@ async def _told(world: World, *arguments: str) -> list[Line]:
     return [_decode_line(line) for line in printed.splitlines()]
 
 
-@pytest.mark.req("R-30")
 async def test_after_a_storm_the_story_of_every_sku_ends_with_the_tables_row(world: World) -> None:
     chance = random.Random(5)  # noqa: S311  # a test wants the same storm again
     skus = [new_sku("storm") for _ in range(5)]
@@ -78,7 +77,6 @@ async def test_after_a_storm_the_story_of_every_sku_ends_with_the_tables_row(wor
     assert "taken after" in text
 
 
-@pytest.mark.req("R-30")
 async def test_since_and_channel_then_only_that_part_is_told(world: World) -> None:
     sku = new_sku("part")
     await put(world, sku, warehouse=10)
@@ -98,7 +96,6 @@ async def test_since_and_channel_then_only_that_part_is_told(world: World) -> No
     assert end.differs == ()
 
 
-@pytest.mark.req("R-30")
 async def test_unknown_sku_channel_or_time_then_it_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-import pytest
 from aiokafka import ConsumerRecord
 from faust.types import TP
 from hypothesis import HealthCheck, given, settings
@@ -44,8 +43,6 @@ from streams.explain import table_of
 from tests.eventually import eventually
 from tests.unit.engine_fakes import FakeOutlet, changelog, host
 from tests.unit.stock_desk import channel, warehouse
-
-pytestmark = pytest.mark.req("R-30")
 
 SKUS: Final = tuple(f"S-{number}" for number in range(7))
 PLACES: Final = ("v", "w")

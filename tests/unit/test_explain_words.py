@@ -12,8 +12,6 @@ from models.config import StockConfig
 from models.facts import CorrectionAccepted
 from tests.unit.stock_desk import SELLER, Desk, channel, one, warehouse
 
-pytestmark = pytest.mark.req("R-30")
-
 
 def _story(desk: Desk) -> tuple[list[Step], End]:
     replay = Replay(desk.sku, Table(), desk.config, begins=0, whole=True)

@@ -243,7 +243,7 @@ async def test_host_is_busy_then_one_backoff_for_all_and_one_call_at_a_time() ->
     assert desk.dead() == []
 
 
-@pytest.mark.req("T-49")
+@pytest.mark.req("R-02")
 @in_virtual_time
 async def test_host_says_when_to_come_back_then_nobody_comes_earlier() -> None:
     remote = Remote()
