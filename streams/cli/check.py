@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import click
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
@@ -43,16 +44,31 @@ def command(settings: Settings, *, offline: bool, json: bool) -> None:
 
 
 def _kafka(settings: Settings) -> list[str]:
-    admin = AdminClient(confluent(settings.kafka))
+    where, said = settings.kafka.bootstrap, list[KafkaError]()
+    # What its client says meanwhile: a refused log-in or certificate is no more than "no answer" otherwise.
+    client: dict[str, Any] = {**confluent(settings.kafka), "error_cb": said.append}
+    try:
+        admin = AdminClient(client)
+    except KafkaException as error:
+        return [f"[kafka] cannot be used: {error.args[0].str()}"]
     wanted = topics(settings)
     try:
         present = admin.list_topics(timeout=ASK_WITHIN_S).topics
         differences = compare(admin, wanted, embedded=settings.kafka.embedded)
     except KafkaException as error:
-        return [f"{settings.kafka.bootstrap} does not answer ({error.args[0].str()}); is it running, is the address right?"]
+        admin.poll(0)
+        return [
+            f"{where} does not answer ({_why(error.args[0], said)}); is it running, are the address, [kafka.sasl] and [kafka.tls] right?"
+        ]
     missing = [topic.name for topic in wanted if topic.name not in present]
     problems = [f"{len(missing)} topics are missing ({missing[0]} ...): run `stockwire topics create`"] if missing else []
     return problems + [f"{name}: {text}" for name, texts in differences.items() for text in texts]
+
+
+def _why(error: KafkaError, said: list[KafkaError]) -> str:
+    """The first thing that a broker's connection said, else the error of the call."""
+    told = [one for one in said if one.code() != KafkaError._ALL_BROKERS_DOWN]  # noqa: SLF001  # its public name
+    return (told[0] if told else error).str().strip()
 
 
 async def _connections(settings: Settings) -> dict[str, list[str]]:
