@@ -81,7 +81,8 @@ class CrmCallback:
             cursor = Cursor(connection=self._context.connection, what=CATALOGUE, due_ms=now_ms)
             every = Emit(rank=Rank.FACT, topic=POLL, key=f"{cursor.connection}/{CATALOGUE}", value=cursor)
             return (every,), encode({"success": True, "offers": []})
-        return tuple(self._resends(asked)), encode({"success": True, "offers": list(self._rows(asked[:ROWS_MAX]))})
+        ours = [offer for offer in asked if offer.site in {None, self._settings.site}]  # another site has numbers of its own
+        return tuple(self._resends(ours)), encode({"success": True, "offers": list(self._rows(ours[:ROWS_MAX]))})
 
     def _asked(self, form: dict[str, str]) -> list[wire.OfferIds]:
         """The offers, from the first field that is there: a list, or an object that holds it."""

@@ -42,11 +42,12 @@ class StoreShown(msgspec.Struct, frozen=True):
 
 
 class OfferIds(msgspec.Struct, frozen=True, rename="camel"):
-    """The ids of an offer, as far as they are said."""
+    """The ids of an offer and the code of its site, as far as they are said."""
 
     id: Id = None
     external_id: Id = None
     xml_id: Id = None
+    site: str | None = None
 
     def named(self, offer_key: str) -> str | None:
         """The id called `offer_key` (`xmlId`, `externalId`) as text."""
@@ -56,7 +57,6 @@ class OfferIds(msgspec.Struct, frozen=True, rename="camel"):
 class OfferShown(OfferIds, frozen=True, rename="camel"):
     """One element of `GET /store/inventories` with `filter[details]=1`."""
 
-    site: str | None = None
     quantity: Decimal | None = None
     stores: list[StoreShown] | dict[str, Any] | None = None
 

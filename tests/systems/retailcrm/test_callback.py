@@ -107,6 +107,16 @@ def test_take_when_an_offer_is_unknown_then_left_out_and_sent_again_only_while_i
     assert [emit.key for emit in taken.emits] == (["wms-101"] if complete else ["nope", "wms-101"])
 
 
+@pytest.mark.req("R-23", "R-24")
+def test_take_when_an_offer_is_of_another_site_then_left_out_not_sent_again_and_no_reason_to_send_everything() -> None:
+    other = TEA | {"id": 20299, "site": "second"}
+    taken = door_with().take(hook(form({"offers": [other, MUG]})))
+    assert [offer["id"] for offer in answered(taken)["offers"]] == [20283]
+    assert [emit.key for emit in taken.emits] == ["wms-101"]
+    alone = door_with().take(hook(form({"offers": [other]})))
+    assert (alone.answer, alone.emits) == (b'{"success":true,"offers":[]}', ())
+
+
 FORMS: dict[str, tuple[Json, str]] = {
     "the default": ({"offers": [MUG]}, "inventories"),
     "the action's name": ({"offers": [MUG]}, "inventoriesUpload"),
