@@ -18,7 +18,7 @@ from models.stock_row import ZERO, Channel, Look
 _STARTS_UNKNOWN = ("in_step", "read")
 _FINEST = Decimal("0.001")
 _MOST = Decimal(999_999)
-"""What a store can be told: three decimals, and never more than this (retailCRM cuts it there)."""
+"""A channel can be told three decimals, rounded down, and a store never more than this (retailCRM cuts it there)."""
 
 
 def is_opened(channel: Channel, config: ChannelConfig) -> bool:
@@ -41,8 +41,8 @@ def quiet_lows(draft: Draft, name: str) -> tuple[Decimal, ...] | None:
 
 
 def should_show(lows: tuple[Decimal, ...], config: ChannelConfig) -> Decimal:
-    """What the channel shows when it is right and quiet."""
-    level = sum(lows, start=ZERO) - config.buffer
+    """What the channel shows when it is right and quiet, as it can be told on the wire."""
+    level = _cut(sum(lows, start=ZERO) - config.buffer)
     return level if config.incremental else max(ZERO, level)
 
 
@@ -58,7 +58,13 @@ def stores_should_show(lows: tuple[Decimal, ...], config: ChannelConfig) -> tupl
 
 
 def _on_the_wire(part: Decimal, *, presence: bool) -> Decimal:
-    return Decimal(part > 0) if presence else min(part.quantize(_FINEST, rounding=ROUND_FLOOR), _MOST)
+    return Decimal(part > 0) if presence else min(_cut(part), _MOST)
+
+
+def _cut(number: Decimal) -> Decimal:
+    """Down to what can be told; a number that has no more digits keeps its own."""
+    cut = number.quantize(_FINEST, rounding=ROUND_FLOOR)
+    return number if number == cut else cut
 
 
 def _stores_shown(fact: ChannelShown, config: ChannelConfig) -> tuple[Decimal, ...]:

@@ -29,6 +29,18 @@ def test_number_when_right_then_agreed_and_nothing_is_remembered() -> None:
 
 
 @pytest.mark.req("T-41")
+@pytest.mark.parametrize("incremental", [True, False])
+@pytest.mark.parametrize(("stock", "shown"), [("3.1239", "3.123"), ("3.125", "3.125"), ("0.0009", "0")])
+def test_number_when_finer_than_a_channel_can_be_told_then_what_it_was_told_is_right(stock: str, shown: str, *, incremental: bool) -> None:
+    desk = Desk(one(orders_mode=False, audited=True, incremental=incremental))
+    desk.reading(stock, 0, 0)
+    desk.taken()
+    before = desk.row
+    assert result(desk.shown(shown, 1_000)) == ["agreed"]
+    assert desk.row == before
+
+
+@pytest.mark.req("T-41")
 def test_number_put_wrong_by_hand_when_seen_twice_and_read_then_corrected_by_the_difference() -> None:
     desk = audited()
     desk.shown(4, 1_000)
