@@ -108,17 +108,18 @@ def _list(found: Sequence[HeldReading], *, json: bool) -> None:
 
 
 def _accept(kafka: KafkaSettings, sku: str, *, yes: bool, json: bool) -> None:
-    skus = [sku]
+    found = [reading for reading in _held(kafka, json=json) if sku in {ALL, reading.sku}]
+    skus = sorted({reading.sku for reading in found})
+    if sku != ALL and not skus:
+        raise FailedError(f"no reading of {sku!r} is held back; `stockwire reconcile --held` lists those that are")
     if sku == ALL:
-        found = _held(kafka, json=json)
-        skus = sorted({reading.sku for reading in found})
         if not yes:
             _list(found, json=json)
         if not skus or not (yes or click.confirm(f"Accept what the warehouses say of these {len(skus)} SKUs?", err=True)):
             click.echo("nothing is accepted", err=True)
             return
     records: list[Written] = [(topics.FACT_STOCK, one, CorrectionAccepted(sku=one)) for one in skus]
-    _write(kafka, records, "will be accepted when it is held back", json=json)
+    _write(kafka, records, "is accepted", json=json)
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

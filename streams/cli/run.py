@@ -1,5 +1,6 @@
 """`stockwire run ROLE...`: be one role in this process, or the parent of several."""
 
+import socket
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import anyio
 import click
 import uvloop
 
+from models.errors import StockwireError
 from streams import logs
 from streams.cli import options
 from streams.receiver import serve
@@ -36,7 +38,23 @@ def command(roles: tuple[str, ...], config: Path, *, json: bool) -> None:
         raise click.exceptions.Exit(code)
 
 
+def _refuse_taken_port(settings: Settings, role: str) -> None:
+    """Say in one sentence what a server deep inside would say in a traceback."""
+    own = getattr(settings, role)
+    for port in (own.port, getattr(own, "admin_port", None)):
+        with socket.socket(socket.AF_INET6 if ":" in own.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((own.host, port or 0))
+            except OSError as error:
+                where = f"{own.host}:{port}"
+                raise StockwireError(
+                    f"[{role}] cannot listen at {where} ({error.strerror}): does another process do so already?"
+                ) from error
+
+
 def _be(settings: Settings, role: str) -> None:
+    _refuse_taken_port(settings, role)
     if role == "receiver":
         uvloop.run(serve(settings))
         return

@@ -213,6 +213,10 @@ def test_held_when_some_rows_hold_a_reading_then_lists_exactly_those_and_accepts
     refused = held_desk.run("--accept", answer="n\n")
     assert (refused.exit_code, "kept-2" in refused.stdout) == (0, True)
     assert _accepted(held_desk, since_ms) == []
+    unheld = held_desk.run("--accept", "nosuch")
+    assert unheld.exit_code == 1
+    assert "no reading of 'nosuch' is held back" in unheld.stderr
+    assert _accepted(held_desk, since_ms) == []
     assert held_desk.run("--accept", "kept-2").exit_code == 0
     assert _accepted(held_desk, since_ms) == ["kept-2"]
     assert held_desk.run("--accept", answer="y\n").exit_code == 0
