@@ -46,7 +46,8 @@ async def test_2500_items_are_read_in_three_pages(world: World) -> None:
     await _grown_to(world, FEW)
     await world.reconcile()
     await until_agreed(world, within_s=60)
-    assert await _pages(world) == [0, 0, 1_000, 2_000]  # the opening reading found nothing yet
+    whole = [0, 1_000, 2_000]
+    assert await _pages(world) in ([0, *whole], [*whole, *whole])  # the opening reading found nothing yet, or everything
 
 
 @pytest.mark.req("T-41", "T-42", "T-43", "T-44", "X-11")
