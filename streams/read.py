@@ -45,10 +45,12 @@ def last(client: Client, topic: str, wanted: Filter, count: int) -> list[Message
     """The newest `count` records that the filter takes, oldest first. Raises `StockwireError` when there is no such topic."""
     with closing(_consumer(client)) as consumer:
         ends = _ends(consumer, topic)
-        back = None if wanted.narrow or wanted.since_ms is not None else count
-        consumer.assign([TopicPartition(topic, part, low if back is None else max(low, high - back)) for part, (low, high) in ends.items()])
-        if wanted.since_ms is not None:
-            _seek(consumer, topic, ends, wanted.since_ms)
+        if wanted.since_ms is None:
+            back = None if wanted.narrow else count
+            starts = {part: low if back is None else max(low, high - back) for part, (low, high) in ends.items()}
+        else:
+            starts = _since(consumer, topic, ends, wanted.since_ms)
+        _assign(consumer, topic, starts)
         found = {part: deque[Message](maxlen=count) for part in ends}
         for record in _until_ends(consumer, {part: high for part, (low, high) in ends.items() if high > low}):
             if wanted.takes(record):
@@ -61,9 +63,8 @@ def follow(client: Client, topic: str, wanted: Filter) -> Iterator[Message]:
     """What arrives from now on (or since `since_ms`), without end."""
     with closing(_consumer(client)) as consumer:
         ends = _ends(consumer, topic)
-        consumer.assign([TopicPartition(topic, part, OFFSET_END) for part in ends])
-        if wanted.since_ms is not None:
-            _seek(consumer, topic, ends, wanted.since_ms)
+        since_ms = wanted.since_ms
+        _assign(consumer, topic, dict.fromkeys(ends, OFFSET_END) if since_ms is None else _since(consumer, topic, ends, since_ms))
         while True:
             record = consumer.poll(POLL_S)
             if record is not None and _usable(record) and wanted.takes(record):
@@ -136,14 +137,19 @@ def _ends(consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
     return {part: consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=ASK_WITHIN_S) for part in metadata.partitions}
 
 
-def _seek(consumer: Consumer, topic: str, ends: Mapping[int, tuple[int, int]], since_ms: int) -> None:
-    """Go to the first records since then, or a little before: the filter looks at each again."""
-    found = consumer.offsets_for_times([TopicPartition(topic, part, since_ms) for part in ends], timeout=ASK_WITHIN_S)
-    for place in found:
-        if place.offset < 0:  # nothing since then - or the embedded broker, which knows no times
-            low, high = ends[place.partition]
-            place.offset = max(low, high - LOOK_BACK_RECORDS)
-    consumer.assign(found)
+def _since(consumer: Consumer, topic: str, ends: Mapping[int, tuple[int, int]], since_ms: int) -> dict[int, int]:
+    """The offsets of the first records since then, or a little before: the filter looks at each again."""
+    starts = {}
+    for place in consumer.offsets_for_times([TopicPartition(topic, part, since_ms) for part in ends], timeout=ASK_WITHIN_S):
+        low, high = ends[place.partition]
+        # Below 0: nothing since then - or the embedded broker, which knows no times.
+        starts[place.partition] = place.offset if place.offset >= 0 else max(low, high - LOOK_BACK_RECORDS)
+    return starts
+
+
+def _assign(consumer: Consumer, topic: str, starts: Mapping[int, int]) -> None:
+    """Once per consumer: a second assignment right after the first may lose against it."""
+    consumer.assign([TopicPartition(topic, part, offset) for part, offset in starts.items()])
 
 
 def _until_ends(consumer: Consumer, ends: dict[int, int]) -> Iterator[Message]:
