@@ -44,10 +44,14 @@ decode_level = Decoder[Level](Level)
 
 
 class Left(NamedTuple):
-    """What a worker leaves behind, without what may differ: sequences, and times of our clock at which it was done."""
+    """What a worker leaves behind, without what may differ: sequences, times of our clock at which it was done, and what stood then.
+
+    The last total of a shop that adds may have been said before or after the end of a wait: with it stands the level of that time.
+    """
 
     rows: dict[str, StockRow]
-    levels: dict[tuple[str, str], tuple[Decimal, Decimal | None, dict[str, Decimal]]]
+    levels: dict[tuple[str, str], tuple[Decimal, dict[str, Decimal]]]
+    """The total, or the level with its parts."""
 
 
 def recorded(seed: int) -> list[StockMoved | StockCounted]:
@@ -187,14 +191,14 @@ class Twin:
                     found[sku] = row
         return found
 
-    async def _levels(self) -> dict[tuple[str, str], tuple[Decimal, Decimal | None, dict[str, Decimal]]]:
+    async def _levels(self) -> dict[tuple[str, str], tuple[Decimal, dict[str, Decimal]]]:
         found: dict[tuple[str, str], Level] = {}
         for shop in ("web", "outlet"):
             for record in await records(self._kafka.bootstrap, level(shop)):
                 said = decode_level(record.value or b"")
                 if (shop, said.sku) not in found or said.sequence >= found[shop, said.sku].sequence:
                     found[shop, said.sku] = said
-        return {key: (said.level, said.total, said.parts) for key, said in found.items()}
+        return {key: (said.level, said.parts) if said.total is None else (said.total, {}) for key, said in found.items()}
 
     def _lag(self) -> int:
         consumer = Consumer({"bootstrap.servers": self._kafka.bootstrap, "group.id": group("worker"), "enable.auto.commit": False})
@@ -213,11 +217,13 @@ class Twin:
 
 
 def _timeless(row: StockRow) -> StockRow:
-    return msgspec.structs.replace(row, at=0, ch={name: _untimed(channel) for name, channel in row.ch.items()})
+    return msgspec.structs.replace(row, at=0, ch={name: _untimed(channel, adds=name == "web") for name, channel in row.ch.items()})
 
 
-def _untimed(channel: Channel) -> Channel:
+def _untimed(channel: Channel, *, adds: bool) -> Channel:
     told = None if channel.told is None else msgspec.structs.replace(channel.told, sequence=0, as_of_ms=0)
+    if told is not None and adds:
+        told = msgspec.structs.replace(told, level=None, parts=None)
     return msgspec.structs.replace(channel, told=told)
 
 
@@ -249,4 +255,7 @@ async def test_worker_killed_again_and_again_then_rows_and_numbers_are_those_of_
     stock = {(fact.place, fact.sku): fact.value for fact in facts if isinstance(fact, StockCounted)}  # the last of each counts
     due = {sku: max(Decimal(0), sum((stock[place, sku] for place in PLACES), start=Decimal(0)) - BUFFER) for sku in SKUS}
     assert {sku: max(Decimal(0), calm.levels["outlet", sku][0]) for sku in SKUS} == due
+    assert {sku: calm.levels["web", sku][0] - calm.rows[sku].ch["web"].counted for sku in SKUS} == {
+        sku: calm.levels["outlet", sku][0] for sku in SKUS
+    }
     assert all(row.wh[place].moves == () for row in calm.rows.values() for place in PLACES)
