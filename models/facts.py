@@ -110,6 +110,17 @@ class Told(Message, frozen=True):
     value: Decimal
 
 
+class SkuUnknown(Message, frozen=True):
+    """The channel does not know the SKU, so it has not taken the number of `sequence`. Written by the sender.
+
+    It is told again as soon as a reading shows that the channel has the SKU now.
+    """
+
+    connection: str
+    sku: str
+    sequence: int
+
+
 class Resend(Message, frozen=True):
     """Say the channel's number again: it was answered from a view that may have been older than a late call.
 
@@ -137,6 +148,7 @@ StockFact = (
     | LineCounted
     | LineDropped
     | Told
+    | SkuUnknown
     | Resend
     | CorrectionAccepted
     | Tick

@@ -103,7 +103,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `value` is the level, or the running total of an incremental channel, whose `level` is kept where it differs.
     `parts` is kept for channels with several places; with one place they follow from the level. `costs` is kept for channels
     that keep stock per store.
-    `taken`: the channel acknowledged it (kept for audited channels only).
+    `taken`: the channel acknowledged it; `unknown`: it does not know the SKU (both are kept for audited channels only).
     """
 
     sequence: int
@@ -114,6 +114,7 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     parts: dict[str, Decimal] | None = None
     costs: dict[str, Decimal] = {}
     taken: bool = False
+    unknown: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -15,9 +15,10 @@ from agents.send import decide
 from agents.send.calls import Calls
 from agents.send.outcomes import dead, refusal, say, shown
 from agents.send.portions import Missing, Parked, Portions, Taken, Withdrawn
-from models.agent import Emit, Lane, LaneAgent, Record
+from models.agent import Emit, Lane, LaneAgent, Rank, Record
 from models.codec import Decoder
 from models.errors import PoisonError, StockwireError
+from models.facts import SkuUnknown
 from models.level import Level
 from models.outcome import Done, Exchange, Refused, Superseded
 from models.review import OfferMissing
@@ -41,10 +42,10 @@ def bulk_send_agent(  # noqa: PLR0913  # all by name, each with its default
 ) -> LaneAgent[SentRow]:
     """The lane agent that tells `connection` its levels through `sink`, as many SKUs a call as there are and as it takes.
 
-    Reads `level.<c>.v1`, table `sent.<c>`; writes `fact.stock.v1` (`Told`), `outcome.<c>.v1`, and to `review.v1` each SKU that the
-    channel does not know; what is refused, or not taken in 15 minutes of the host answering, goes to `dead.v1`. A row waits at
-    most `linger_s` for others while one of the `calls_at_once` is free. `limit` lanes at once write what became of their rows;
-    those that wait are not counted. `clock` gives seconds from any origin.
+    Reads `level.<c>.v1`, table `sent.<c>`; writes `fact.stock.v1` (`Told`, `SkuUnknown`), `outcome.<c>.v1`, and to `review.v1`
+    each SKU that the channel does not know; what is refused, or not taken in 15 minutes of the host answering, goes to
+    `dead.v1`. A row waits at most `linger_s` for others while one of the `calls_at_once` is free. `limit` lanes at once write
+    what became of their rows; those that wait are not counted. `clock` gives seconds from any origin.
     """
     portions = Portions(sink.rows_max, linger_s)
     calls = Calls(connection=connection, sink=sink, portions=portions, at_once=calls_at_once, rng=rng or random.SystemRandom(), clock=clock)
@@ -115,7 +116,10 @@ async def _taken(lane: Lane[SentRow], record: Record, exchange: Exchange, attemp
 
 
 async def _missing(lane: Lane[SentRow], record: Record, exchange: Exchange, attempts: int) -> None:
-    """A person is shown it once; a later number, or the same said again, is tried all the same."""
+    """A person is shown it once; a later number, or the same said again, is tried all the same.
+
+    The stock agent hears of it each time, so that a reading which shows the SKU there has it told again.
+    """
     level: Level = record.body
     row = lane.row or SentRow()
     refused = Refused(
@@ -127,8 +131,11 @@ async def _missing(lane: Lane[SentRow], record: Record, exchange: Exchange, atte
         reason=f"{level.connection} does not know {level.sku}: make the offer there, or give it our SKU; the next number is tried again",
         missing=True,
     )
-    matter = OfferMissing(connection=level.connection, sku=level.sku, at_ms=record.time_ms)
-    await say(lane, level, refused, *(() if row.missing else (_review(level, matter),)))
+    unknown = SkuUnknown(connection=level.connection, sku=level.sku, sequence=level.sequence)
+    found = [Emit(rank=Rank.FACT, topic=FACT_STOCK, key=level.sku, value=unknown)]
+    if not row.missing:
+        found.append(_review(level, OfferMissing(connection=level.connection, sku=level.sku, at_ms=record.time_ms)))
+    await say(lane, level, refused, *found)
     await lane.save(decide.shown(row, level, record.sequence, missing=True))
 
 

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from agents.stock import channel as channels
 from agents.stock.draft import Draft
 from models.config import ChannelConfig
-from models.facts import ChannelShown, Told
+from models.facts import ChannelShown, SkuUnknown, Told
 from models.stock_row import ZERO, Channel, Look
+from models.stock_row import Told as LastTold
 
 _STARTS_UNKNOWN = ("in_step", "read")
 _FINEST = Decimal("0.001")
@@ -78,6 +79,10 @@ def on_shown(draft: Draft, fact: ChannelShown) -> None:
     channel = draft.channel(fact.connection)
     if config is None or not draft.wh or not (config.audited or not is_opened(channel, config)):
         return
+    if channel.told is not None and channel.told.unknown:
+        draft.count("channel_audit_total", fact.connection, "known_now")
+        draft.say_again.add(fact.connection)
+        return
     lows = quiet_lows(draft, fact.connection)
     if lows is None or not _is_acknowledged(channel, config):
         draft.count("channel_audit_total", fact.connection, "not_quiet")
@@ -111,11 +116,25 @@ def next_look(old: Look | None, first: Look, asked_ms: int, lag_ms: int) -> Look
 
 def on_told(draft: Draft, fact: Told) -> None:
     """The channel has taken a number; only the audit wants to know."""
+    told = _unanswered(draft, fact)
+    if told is not None:
+        draft.put_channel(fact.connection, replace(draft.channel(fact.connection), told=replace(told, taken=True)))
+
+
+def on_unknown(draft: Draft, fact: SkuUnknown) -> None:
+    """The channel does not know the SKU: the next look that sees it there has it told."""
+    told = _unanswered(draft, fact)
+    if told is not None:
+        draft.put_channel(fact.connection, replace(draft.channel(fact.connection), told=replace(told, unknown=True)))
+
+
+def _unanswered(draft: Draft, fact: Told | SkuUnknown) -> LastTold | None:
+    """The last number of an audited channel, if the fact is the first to say what became of it."""
     config = draft.plan.channels.get(fact.connection)
-    channel = draft.channel(fact.connection)
-    if config is None or not config.audited or channel.told is None or channel.told.taken or channel.told.sequence != fact.sequence:
-        return
-    draft.put_channel(fact.connection, replace(channel, told=replace(channel.told, taken=True)))
+    told = draft.channel(fact.connection).told
+    if config is None or not config.audited or told is None or told.sequence != fact.sequence:
+        return None
+    return None if told.taken or told.unknown else told
 
 
 def follow(draft: Draft, name: str) -> None:

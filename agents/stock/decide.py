@@ -61,6 +61,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     facts.LineDropped: line.on_dropped,
     facts.ChannelShown: audit.on_shown,
     facts.Told: audit.on_told,
+    facts.SkuUnknown: audit.on_unknown,
     facts.Resend: _on_resend,
     Tick: _on_woken,
     ConfigChanged: _on_woken,

@@ -14,7 +14,7 @@ from agents.ports import Judged, Row
 from agents.send import bulk_send_agent
 from models.codec import Decoder, encode
 from models.errors import PoisonError, RefusedError
-from models.facts import Told
+from models.facts import SkuUnknown, Told
 from models.level import Level
 from models.outcome import AnyOutcome, Done, Exchange, Refused, Superseded
 from models.sent_row import SentRow
@@ -27,6 +27,7 @@ ANSWERED = Exchange(method="POST", url="https://crm.example/upload", status=200)
 TROUBLE = Exchange(method="POST", url="https://crm.example/upload", status=503)
 SILENT = Exchange(method="POST", url="https://crm.example/upload", status=None)
 
+FACT = Decoder[Told | SkuUnknown](Told | SkuUnknown)
 OUTCOME = Decoder[AnyOutcome](Done | Refused | Superseded)
 
 
@@ -135,7 +136,14 @@ class Desk:
 
     def facts(self) -> list[Told]:
         """What was told."""
-        return [msgspec.json.decode(value, type=Told) for value in self.outlet.values(FACT_STOCK)]
+        return [fact for fact in self._facts() if isinstance(fact, Told)]
+
+    def unknown(self) -> list[SkuUnknown]:
+        """What the channel did not know."""
+        return [fact for fact in self._facts() if isinstance(fact, SkuUnknown)]
+
+    def _facts(self) -> list[Told | SkuUnknown]:
+        return [FACT(value) for value in self.outlet.values(FACT_STOCK)]
 
     def dead(self) -> list[bytes | None]:
         """Keys of the dead letters."""

@@ -121,6 +121,7 @@ async def test_channel_does_not_know_a_sku_then_a_person_sees_it_once_until_it_i
     assert [type(said) for said in desk.outcomes("sku-1")] == [Refused, Refused]
     assert "make the offer there" in desk.outcomes("sku-1")[0].reason
     assert desk.outcomes("sku-1")[0].missing
+    assert [(fact.sku, fact.sequence) for fact in desk.unknown()] == [("sku-1", 1), ("sku-1", 2)]
     assert [type(said) for said in desk.outcomes("sku-2")] == [Done, Done]
     assert desk.review() == [(b"offer/crm/sku-1", True)]
     remote.unknown = set()

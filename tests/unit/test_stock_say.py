@@ -10,7 +10,7 @@ from agents.stock.agent import stock_agent
 from agents.stock.channel import split
 from models.codec import encode
 from models.config import StockConfig
-from models.facts import Resend, StockCounted, Told
+from models.facts import Resend, SkuUnknown, StockCounted, Told
 from models.message import ConfigChanged, Tick
 from models.stock_row import StockRow, SweepRow
 from tests.unit.stock_desk import LAG_MS, SELLER, Desk, channel, metrics, one, warehouse
@@ -362,3 +362,19 @@ def test_resend_when_an_answer_may_still_be_written_then_said_at_once_and_once_m
     assert desk.row.due is None
     desk.tick(62_000)
     assert desk.told["c"].sequence == third
+
+
+@pytest.mark.req("R-30")
+def test_sku_when_the_channel_gets_to_know_it_then_the_next_look_has_it_told_again_once() -> None:
+    desk = Desk(one(orders_mode=False, incremental=False, audited=True))
+    desk.reading(7, 0, 0)
+    first = desk.told["c"]
+    desk.say(SkuUnknown(connection="c", sku="S-1", sequence=first.sequence - 1))
+    assert metrics(desk.shown(0, 1_000))["channel_audit_total"] == [(("c", "not_quiet"), 1.0)]
+    desk.say(SkuUnknown(connection="c", sku="S-1", sequence=first.sequence))
+    assert metrics(desk.shown(0, 2_000))["channel_audit_total"] == [(("c", "known_now"), 1.0)]
+    again = desk.told["c"]
+    assert again.sequence > first.sequence
+    assert again.level == 7
+    desk.shown(0, 3_000)
+    assert desk.told["c"] == again

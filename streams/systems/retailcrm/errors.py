@@ -78,7 +78,7 @@ def refusal(answer: Answer, said: wire.Envelope, clean: Clean) -> RefusedError:
 def of_portion(answer: Answer, said: wire.Envelope, clean: Clean) -> RefusedError | OperatorError:
     """The error of a no that names no row: about some row, or (as when nobody may edit stock) about all that will ever be sent."""
     error = refusal(answer, said, clean)
-    if said.errors or not said.error_msg or said.error_msg in ABOUT_DATA:
+    if answer.status == PARTLY or said.errors or not said.error_msg or said.error_msg in ABOUT_DATA:
         return error
     return OperatorError(f"{error}: see what the account allows (Settings, Warehouse: editing stock)").after(answer.exchange)
 

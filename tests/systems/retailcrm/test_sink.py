@@ -240,6 +240,12 @@ async def test_send_when_the_no_names_no_row_then_refused_for_whoever_splits(cli
     assert caught.value.exchange is not None
 
 
+async def test_send_when_partly_failed_without_naming_a_row_then_refused_for_whoever_splits(client: Client) -> None:
+    async with serving(answering('{"success":false,"errorMsg":"Something was wrong with some of it"}', 460)) as url:
+        with pytest.raises(RefusedError):
+            await told(sink_for(url, client), level(moscow="1"), level("wms-101", moscow="1"))
+
+
 # --- what is wrong with the connection ---
 
 
