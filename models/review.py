@@ -41,6 +41,17 @@ class OfferUnnamed(Message, frozen=True):
     at_ms: int
 
 
+class ChannelClosed(Message, frozen=True):
+    """The channel turns every call away, for `reason`: nothing is told there until a person has mended it; a call a minute tries.
+
+    Key: `closed/<connection>`; deleted by the first call that comes through.
+    """
+
+    connection: str
+    reason: str
+    at_ms: int
+
+
 class CatalogueReported(Message, frozen=True):
     """How the last full-catalogue run of a channel ended, as of `at_ms`: of `offers` said again since `began_ms`, `taken` were taken.
 

@@ -19,6 +19,10 @@ KINDS: Mapping[str, Words] = {
         "look into the warehouse; if its numbers are right, `stockwire reconcile --held` and `--accept`, else mend them there; then "
         "resolve this",
     ),
+    "ChannelClosed": Words(
+        "{connection} lets us in no more, so nothing is told there: {reason}",
+        "mend it, with `stockwire check` to see whether it is; it is tried once a minute, and this goes by itself",
+    ),
     "OfferMissing": Words(
         "{connection} does not know {sku}, so it shows no stock of it",
         "make the offer in {connection}, or give it this SKU; then `stockwire reconcile --catalogue {connection}`, and this goes by itself",

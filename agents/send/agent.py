@@ -13,6 +13,7 @@ import structlog
 from agents.ports import Sink
 from agents.send import decide
 from agents.send.decide import Make, Overtaken, Settled, Trouble
+from agents.send.door import Door
 from agents.send.outcomes import count_failure, dead, refusal, say, shown
 from models.agent import Lane, LaneAgent, Record
 from models.codec import Decoder
@@ -20,7 +21,7 @@ from models.errors import OperatorError, PoisonError, RefusedError, StockwireErr
 from models.level import Level
 from models.outcome import Done, Exchange, Superseded
 from models.sent_row import Call, SentRow
-from models.topics import FACT_STOCK, outcome
+from models.topics import FACT_STOCK, REVIEW, outcome
 from models.topics import level as level_topic
 
 log = structlog.get_logger()
@@ -36,10 +37,11 @@ def send_agent(
 ) -> LaneAgent[SentRow]:
     """The lane agent that tells `connection` its levels through `sink`, at most `limit` SKUs at once.
 
-    Reads `level.<c>.v1`, table `sent.<c>`; writes `fact.stock.v1` (`Told`) and `outcome.<c>.v1`; what is refused, or
-    not taken in 15 minutes of the host answering, goes to `dead.v1`. `clock` gives seconds from any origin.
+    Reads `level.<c>.v1`, table `sent.<c>`; writes `fact.stock.v1` (`Told`), `outcome.<c>.v1`, and to `review.v1` that the
+    channel turns us away; what is refused, or not taken in 15 minutes of the host answering, goes to `dead.v1`. `clock` gives
+    seconds from any origin.
     """
-    sender = _Sender(sink, rng or random.SystemRandom(), clock)
+    sender = _Sender(sink, Door(connection), rng or random.SystemRandom(), clock)
     return LaneAgent(
         name=f"send.{connection}",
         topic=level_topic(connection),
@@ -47,7 +49,7 @@ def send_agent(
         row_type=SentRow,
         decode=Decoder[Level](Level),
         run=sender.run,
-        outputs=(FACT_STOCK, outcome(connection)),
+        outputs=(FACT_STOCK, outcome(connection), REVIEW),
         limit=limit,
         conflate=True,
         skip=sender.skip,
@@ -57,8 +59,9 @@ def send_agent(
 class _Sender:
     """`run` and `skip` of one connection. `_trouble` is memory only: a restart begins with fresh patience."""
 
-    def __init__(self, sink: Sink, rng: random.Random, clock: Callable[[], float]) -> None:
+    def __init__(self, sink: Sink, door: Door, rng: random.Random, clock: Callable[[], float]) -> None:
         self._sink = sink
+        self._door = door
         self._rng = rng
         self._clock = clock
         self._trouble: dict[str, Trouble] = {}
@@ -111,6 +114,7 @@ class _Sender:
         except OperatorError as error:
             count_failure(lane, record.body.connection, error)
             self._closed_door(record.body, error)
+            await self._door.shut(lane, error)
         except TransientError as error:
             count_failure(lane, record.body.connection, error)
             return await self._failed(lane, record, error)
@@ -124,6 +128,7 @@ class _Sender:
         done = Done(connection=level.connection, sku=level.sku, sequence=call.sequence, attempts=attempts, exchange=exchange)
         await say(lane, level, done, decide.told(level, call.sequence, call.total))
         await lane.save(decide.taken(lane.row or SentRow(), call, record.sequence))
+        await self._door.open(lane)
         return call.sequence == level.sequence
 
     async def _failed(self, lane: Lane[SentRow], record: Record, error: TransientError) -> bool:

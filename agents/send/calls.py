@@ -10,6 +10,7 @@ import structlog
 from agents.ports import BulkSink, Judged, Row
 from agents.send import decide
 from agents.send.decide import Trouble
+from agents.send.door import Door
 from agents.send.outcomes import count_failure
 from agents.send.portions import Offer, Parked, Portion, Portions, Withdrawn
 from models.agent import Abandoned, Lane
@@ -36,7 +37,8 @@ class Calls:
         self._at_once = at_once
         self._rng = rng
         self._clock = clock
-        self._door = Trouble()
+        self._door = Door(connection)
+        self._trouble = Trouble()
         """What the connection has met; nothing goes out before its `retry_s`."""
         self._under_way: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -72,13 +74,13 @@ class Calls:
             call.add_done_callback(self._ended)
         due_s = self._portions.due_s
         if due_s is not None and self._is_slot_free():
-            self._alarm = asyncio.get_running_loop().call_later(max(0.0, max(due_s, self._door.retry_s) - now_s), self._send_what_is_due)
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, max(due_s, self._trouble.retry_s) - now_s), self._send_what_is_due)
 
     def _may_call(self, now_s: float) -> bool:
-        return self._is_slot_free() and self._door.retry_s <= now_s
+        return self._is_slot_free() and self._trouble.retry_s <= now_s
 
     def _is_slot_free(self) -> bool:
-        return not self._given_up and len(self._under_way) < (1 if self._door.attempts else self._at_once)
+        return not self._given_up and len(self._under_way) < (1 if self._trouble.attempts else self._at_once)
 
     def _ended(self, call: asyncio.Task[None]) -> None:
         self._under_way.discard(call)
@@ -91,6 +93,7 @@ class Calls:
             portion.fail(error)
 
     async def _attempt(self, portion: Portion) -> None:
+        lane = portion.offers[0].lane
         try:
             judged = await self._sink.send(portion.rows)
             if len(judged.again) == len(portion.offers):
@@ -99,10 +102,12 @@ class Calls:
             self._refused(portion, error)
         except OperatorError as error:
             self._closed_door(portion, error)
+            await self._door.shut(lane, error)
         except TransientError as error:
             self._failed(portion, error)
         else:
             self._answered(portion, judged)
+            await self._door.open(lane)
 
     def _answered(self, portion: Portion, judged: Judged) -> None:
         self._calm()
@@ -118,7 +123,7 @@ class Calls:
 
     def _failed(self, portion: Portion, error: TransientError) -> None:
         count_failure(portion.offers[0].lane, self._connection, error)
-        self._back_off(self._after_failure(self._door, error))
+        self._back_off(self._after_failure(self._trouble, error))
         portion.trouble = self._after_failure(portion.trouble, error)
         if portion.trouble.too_much:
             self._portions.give_up(portion, error)
@@ -132,17 +137,16 @@ class Calls:
 
     def _closed_door(self, portion: Portion, error: OperatorError) -> None:
         count_failure(portion.offers[0].lane, self._connection, error)
-        self._back_off(decide.after_closed_door(self._door, now_s=self._clock(), chance=self._rng.random()))
-        log.error(
-            "send_needs_operator", connection=self._connection, offers=len(portion.offers), reason=str(error), attempts=self._door.attempts
-        )
-        portion.trouble = Trouble(retry_s=self._door.retry_s)
+        self._back_off(decide.after_closed_door(self._trouble, now_s=self._clock(), chance=self._rng.random()))
+        attempts = self._trouble.attempts
+        log.error("send_needs_operator", connection=self._connection, offers=len(portion.offers), reason=str(error), attempts=attempts)
+        portion.trouble = Trouble(retry_s=self._trouble.retry_s)
         self._portions.put_back(portion)
 
-    def _back_off(self, door: Trouble) -> None:
+    def _back_off(self, trouble: Trouble) -> None:
         """Longer if need be, never shorter: another call may have been told to wait."""
-        self._door = msgspec.structs.replace(door, retry_s=max(door.retry_s, self._door.retry_s))
+        self._trouble = msgspec.structs.replace(trouble, retry_s=max(trouble.retry_s, self._trouble.retry_s))
 
     def _calm(self) -> None:
         """The host works; a pause that it has asked for meanwhile, in its answer to another call, still holds."""
-        self._door = Trouble(retry_s=self._door.retry_s)
+        self._trouble = Trouble(retry_s=self._trouble.retry_s)

@@ -28,6 +28,7 @@ TROUBLE = Exchange(method="POST", url="https://crm.example/upload", status=503)
 SILENT = Exchange(method="POST", url="https://crm.example/upload", status=None)
 
 FACT = Decoder[Told | SkuUnknown](Told | SkuUnknown)
+CLOSED = b"closed/crm"
 OUTCOME = Decoder[AnyOutcome](Done | Refused | Superseded)
 
 
@@ -150,5 +151,12 @@ class Desk:
         return [key for topic, key, _ in self.outlet.written if topic == DEAD]
 
     def review(self) -> list[tuple[bytes | None, bool]]:
-        """Key of each change of a matter, and whether there is one from then on."""
-        return [(key, value is not None) for topic, key, value in self.outlet.written if topic == REVIEW]
+        """Key of each change of a matter about an offer, and whether there is one from then on."""
+        return [(key, value is not None) for key, value in self._matters() if key != CLOSED]
+
+    def door(self) -> list[bytes | None]:
+        """What was said of the connection itself: that it is closed, or (None) that it is not."""
+        return [value for key, value in self._matters() if key == CLOSED]
+
+    def _matters(self) -> list[tuple[bytes | None, bytes | None]]:
+        return [(key, value) for topic, key, value in self.outlet.written if topic == REVIEW]

@@ -23,6 +23,7 @@ from models.errors import OperatorError, OutcomeUnknownError, RefusedError, Tran
 from models.facts import Told
 from models.level import Level
 from models.outcome import Done, Exchange, Refused, Superseded
+from models.review import ChannelClosed
 from models.sent_row import Call, SentRow
 from models.topics import FACT_STOCK, outcome
 from streams import metrics
@@ -138,6 +139,8 @@ class FakeLane:
     saved: list[SentRow] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     counted: list[Count] = field(default_factory=list)
+    door: list[Emit] = field(default_factory=list)
+    """What is said of the connection itself, apart from the levels."""
 
     def burn(self) -> None:
         self.fuse -= 1
@@ -153,7 +156,8 @@ class FakeLane:
 
     async def emit(self, *emits: Emit) -> None:
         self.burn()
-        self.out.extend(sorted(emits, key=lambda emit: emit.rank))
+        self.door.extend(emit for emit in emits if emit.topic == "review.v1")
+        self.out.extend(sorted((emit for emit in emits if emit.topic != "review.v1"), key=lambda emit: emit.rank))
         self.burn()
 
     async def dead(self, record: Record, dead: Dead, exchange: bytes = b"") -> None:
@@ -227,7 +231,7 @@ def facts(lane: FakeLane) -> list[Any]:
 def test_agent_is_declared_as_the_design_says() -> None:
     agent = agent_of(ScriptedSink(ADDING.call_for), FakeLane())
     assert (agent.topic, agent.table, agent.conflate) == ("level.web.v1", "sent.web", True)
-    assert agent.outputs == ("fact.stock.v1", "outcome.web.v1")
+    assert agent.outputs == ("fact.stock.v1", "outcome.web.v1", "review.v1")
 
 
 def test_run_when_taken_then_told_before_the_row_says_so() -> None:
@@ -336,6 +340,9 @@ def test_run_when_a_person_is_needed_then_slowly_on_without_parking() -> None:
     assert lane.parked == []
     assert all(30 <= wait_s <= 60 for wait_s in lane.slept)
     assert lane.counted.count(Count("channel_calls_failed_total", ("web", "OperatorError"))) == 100
+    closed, mended = lane.door  # said once, taken back once
+    assert (closed.key, type(closed.value)) == ("closed/web", ChannelClosed)
+    assert (mended.key, mended.value) == ("closed/web", None)
     assert isinstance(outcomes(lane)[0], Done)
 
 
