@@ -193,7 +193,6 @@ def table_of(records: Iterable[tuple[bytes, bytes]], sku: str, *, begins: int, d
         told_in=None if said_up_to is None or key <= said_up_to else untold // TICK_SLICE + 1,
         latest=_config_of(latest),
         before=sum(other < key for other in others),
-        keys=len(others),
         slice_size=TICK_SLICE,
         done=done,
     )

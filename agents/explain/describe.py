@@ -11,7 +11,7 @@ from agents.stock.plan import Plan, plan_of
 from agents.stock.warehouse import value_of
 from models.agent import Decision, Record, View
 from models.config import ChannelConfig
-from models.facts import StockMoved
+from models.facts import ChannelShown, StockMoved
 from models.hint import ReadItem
 from models.level import Level
 from models.stock_row import Place, StockRow
@@ -36,6 +36,7 @@ def step(view: View, record: Record, after: StockRow | None, decision: Decision,
         fact=record.body,
         did=tuple(Told(metric=count.metric, labels=count.labels, value=count.value) for count in decision.counts),
         owner=_owner(plan, record),
+        unproved=_unproved(before, record.body) if isinstance(record.body, ChannelShown) else "",
         numbers=dict(_numbers(before, after)),
         said=said,
         silent=dict(_silent(plan, before, after, record, {one.channel for one in said})) if after is not before else {},
@@ -84,6 +85,20 @@ def _owner(plan: Plan, record: Record) -> str | None:
     return plan.owners.get((body.place, body.seller)) if isinstance(body, StockMoved) and body.seller is not None else None
 
 
+def _unproved(before: StockRow | None, look: ChannelShown) -> str:
+    """What keeps a look from proving anything, if its verdict is that it does not."""
+    channel = (before.ch if before is not None else {}).get(look.connection)
+    if channel is None or channel.told is None:
+        return "nothing has been told there yet"
+    if channel.told.unknown:
+        return "the SKU was not known there"
+    if not channel.told.taken:
+        return "its last number is not taken (yet)"
+    if channel.open or channel.hold:
+        return "an order line is open" if channel.open else "a raise waits"
+    return "moves are in doubt"
+
+
 def _numbers(before: StockRow | None, after: StockRow | None) -> Iterator[tuple[str, Number]]:
     was = {} if before is None else before.wh
     now = {} if after is None else after.wh
@@ -107,6 +122,8 @@ def _said(before: StockRow | None, level: Level) -> Said:
         why=_why(last, level),
         level_before=level_before,
         total_before=None if last is None or level.total is None else last.value,
+        parts=level.parts if level.costs or len(level.parts) > 1 else {},
+        costs=level.costs,
     )
 
 

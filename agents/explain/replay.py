@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from agents.explain import describe
 from agents.explain.step import End, Step
-from agents.stock.correction import SWEEP
+from agents.stock.correction import SWEEP, SWEEPS_KEPT
 from agents.stock.decide import decide
 from agents.stock.warehouse import value_of
 from models.agent import Record, View
@@ -23,8 +23,6 @@ from models.message import ConfigChanged, Tick
 from models.stock_row import StockRow, SweepRow
 
 WORLDS_MAX = 256
-SWEEPS_KEPT = 4
-"""As `agents.stock.correction` keeps."""
 
 UNKNOWN_BEFORE = (
     "What came before is no longer known: a warehouse's number is exact from its first adopted reading on, "
@@ -48,8 +46,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """What the table says. `rows` of the SKU as they were written, as far as they are kept, by growing `at`.
 
     `config` is in force at the beginning of the story (None: not known any more), `latest` at its end; `told_in` is the number of
-    slices until the row is told it. `before` keys of `keys` sort before ours: the engine tells rows a new
-    configuration in that order, `slice_size` at a time. Records below sequence `done` are in the table for certain.
+    slices until the row is told it. `before` keys sort before ours: the engine tells rows a new configuration in that order,
+    `slice_size` at a time. Records below sequence `done` are in the table for certain.
     """
 
     rows: tuple[StockRow, ...] = ()
@@ -59,7 +57,6 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     told_in: int | None = None
     latest: StockConfig | None = None
     before: int = 0
-    keys: int = 0
     slice_size: int = 500
     done: int = 0
 

@@ -58,7 +58,10 @@ class Became(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A number told to a channel, and why: `first`, `changed`, `details` (split over the stores, cost) or `again`."""
+    """A number told to a channel, and why: `first`, `changed`, `details` (split over the stores, cost) or `again`.
+
+    `parts` per place, where there are several or they have `costs`.
+    """
 
     channel: str
     sequence: int
@@ -67,6 +70,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     level_before: Decimal | None
     total_before: Decimal | None
+    parts: dict[str, Decimal] = {}
+    costs: dict[str, Decimal] = {}
     became: tuple[Became, ...] = ()
 
 
@@ -89,10 +94,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 class Step(Line, frozen=True, kw_only=True, tag="step"):
     """One record. `event` is the type of `fact`, `did` what the decision counted, `row` the row after it if it changed.
 
-    `numbers` holds the places whose number changed, `silent` why a channel concerned was not told, `refused` why the record
-    could not be used. `exact` False: the number before the story was not known and nothing has settled it yet.
-    `corrected` holds how the table's own row differs from what the decisions give; the story goes on with the table's.
-    `pending`: the table does not have it yet.
+    `unproved`: what keeps a look at a channel from proving anything. `numbers` holds the places whose number changed, `silent`
+    why a channel concerned was not told, `refused` why the record could not be used. `exact` False: the number before the
+    story was not known and nothing has settled it yet. `corrected` holds how the table's own row differs from what the
+    decisions give; the story goes on with the table's. `pending`: the table does not have it yet.
     """
 
     topic: str
@@ -104,6 +109,7 @@ class Step(Line, frozen=True, kw_only=True, tag="step"):
     fact: Any
     did: tuple[Told, ...] = ()
     owner: str | None = None
+    unproved: str = ""
     numbers: dict[str, Number] = {}
     said: tuple[Said, ...] = ()
     silent: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """A step ─▶ sentences that a warehouse operator understands. Times are shown in UTC."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,7 +29,7 @@ READINGS = {
 }
 AUDITS = {
     "agreed": "which is right",
-    "not_quiet": "which proves nothing: something is under way",
+    "known_now": "so it knows the SKU by now, and is to be told",
 }
 IN_DOUBT = ("unclear", "no_time", "no_id")
 
@@ -56,6 +56,25 @@ def sentences(step: Step) -> list[str]:
     return found
 
 
+def folded(steps: Iterable[Step]) -> list[tuple[Step, list[Step]]]:
+    """Each step, and the looks at a channel that saw and changed no more than it did, before anything else happened."""
+    found: list[tuple[Step, list[Step]]] = []
+    run: dict[tuple[Any, ...], int] = {}
+    for step in steps:
+        look = step.fact if isinstance(step.fact, facts.ChannelShown) and step.row is None and not step.said else None
+        if look is None:
+            run = {}
+            found.append((step, []))
+            continue
+        seen = (look.connection, look.shown, tuple(sorted(look.stores.items())), step.did, step.unproved)
+        if seen in run:
+            found[run[seen]][1].append(step)
+        else:
+            run[seen] = len(found)
+            found.append((step, []))
+    return found
+
+
 def number_text(number: Number) -> str:
     """`12 -> 10`, with the upper end where it is in doubt."""
     before, after = _range(number.low_before, number.high_before), _range(number.low, number.high)
@@ -72,7 +91,19 @@ def said_text(said: Said) -> str:
         "again": "the same once more",
     }[said.why]
     became = "; ".join(map(became_text, said.became)) or "no outcome (yet): overtaken by a newer one, or still on its way"
-    return f"told {said.channel} {plain(said.level)}{total} (sequence {said.sequence}), {why}; {became}"
+    return f"told {said.channel} {_level(said)}{_split(said)}{total} (sequence {said.sequence}), {why}; {became}"
+
+
+def _level(said: Said) -> str:
+    """A channel that is told levels is never told less than 0."""
+    return f"0 (short by {plain(-said.level)})" if said.total is None and said.level < 0 else plain(said.level)
+
+
+def _split(said: Said) -> str:
+    if not said.parts:
+        return ""
+    costs = "".join(f"; cost at {place} {plain(cost)}" for place, cost in said.costs.items())
+    return f" ({', '.join(f'{place} {plain(part)}' for place, part in said.parts.items())}{costs})"
 
 
 def became_text(became: Became) -> str:
@@ -158,7 +189,10 @@ def _counted(step: Step) -> str:
 
 def _shown(step: Step) -> str:
     fact: facts.ChannelShown = step.fact
-    text = AUDITS.get(_verdict(step, "channel_audit_total"), "remembered, to be compared with a second look" if step.row else "not needed")
+    verdict = _verdict(step, "channel_audit_total")
+    text = AUDITS.get(verdict, "remembered, to be compared with a second look" if step.row else "not needed")
+    if verdict == "not_quiet":
+        text = f"which proves nothing: {step.unproved}"
     return f"{fact.connection} shows {plain(fact.shown)} (asked {moment(fact.asked_ms)}), {text}"
 
 
@@ -175,6 +209,10 @@ def _line(step: Step) -> str:
 
 def _told(step: Step) -> str:
     return f"{step.fact.connection} has taken number {step.fact.sequence}" + ("" if step.row else ", which nothing depends on")
+
+
+def _unknown(step: Step) -> str:
+    return f"{step.fact.connection} does not know the SKU" + ("" if step.row else ", which nothing depends on")
 
 
 def _resend(step: Step) -> str:
@@ -207,6 +245,7 @@ _TELL: dict[str, Callable[[Step], str]] = {
     facts.LineCounted.__name__: _line,
     facts.LineDropped.__name__: _line,
     facts.Told.__name__: _told,
+    facts.SkuUnknown.__name__: _unknown,
     facts.Resend.__name__: _resend,
     facts.CorrectionAccepted.__name__: _accepted,
     Tick.__name__: _tick,

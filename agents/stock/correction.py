@@ -17,7 +17,7 @@ from models.review import SweepStopped
 from models.stock_row import ZERO, Held, Place, SweepCount, SweepRow
 
 SWEEP = "@sweep"
-_SWEEPS_KEPT = 4
+SWEEPS_KEPT = 4
 
 
 def distance(expected: Value, found: Value) -> Decimal:
@@ -84,7 +84,7 @@ def _count_held(draft: Draft, fact: StockCounted, sweep: str) -> None:
     config = draft.plan.warehouses[fact.place]
     stopped = sequence if held > config.held_max else None
     others = tuple(count for count in known if count.sweep != sweep)
-    counts = (*others, SweepCount(sweep, held, stopped))[-_SWEEPS_KEPT:]
+    counts = (*others, SweepCount(sweep, held, stopped))[-SWEEPS_KEPT:]
     draft.shared[SWEEP] = SweepRow(at=sequence, places={**row.places, fact.place: counts})
     if stopped is None:
         return

@@ -110,17 +110,19 @@ def _timeline(steps: tuple[Step, ...]) -> Table:
     table.add_column("offset", style="dim", justify="right", no_wrap=True)
     table.add_column("what")
     day = ""
-    for step in steps:
+    for step, again in words.folded(steps):
         at = datetime.fromtimestamp(step.time_ms / 1000, UTC)
         if f"{at:%Y-%m-%d}" != day:
             day = f"{at:%Y-%m-%d}"
             table.add_row(Text(day, style="bold"), "", "")
-        table.add_row(words.moment(step.time_ms), str(step.offset), _what(step))
+        table.add_row(words.moment(step.time_ms), str(step.offset), _what(step, again))
     return table
 
 
-def _what(step: Step) -> Group:
+def _what(step: Step, again: list[Step]) -> Group:
     first, *more = words.sentences(step)
+    if again:
+        more.append(f"the same {len(again)} more time(s), until {words.moment(again[-1].time_ms)}")
     lines = [Padding(Text(line, style=_style(line)), (0, 0, 0, 2)) for line in more]
     return Group(Text(first, style="bold" if step.row is not None else "dim"), *lines)
 

@@ -7,9 +7,9 @@ import pytest
 
 from agents.explain.replay import Replay, Table, Unusable
 from agents.explain.step import Became, End, Step
-from agents.explain.words import agreement, concerns, sentences, standing
+from agents.explain.words import agreement, concerns, folded, sentences, standing
 from models.config import StockConfig
-from models.facts import CorrectionAccepted
+from models.facts import CorrectionAccepted, SkuUnknown
 from tests.unit.stock_desk import SELLER, Desk, channel, one, warehouse
 
 
@@ -115,3 +115,46 @@ def test_step_of_another_channel_or_place_then_it_does_not_concern_this_one() ->
     assert not concerns(shown, "d", ("w",))
     assert concerns(reading, "d", ("w",))
     assert not concerns(reading, "d", ("v",))
+
+
+def _stores() -> Desk:
+    """An absolute, audited channel that keeps stock per store, of two places; one of them says what a piece costs."""
+    told = channel(places=("a", "b"), sellers={}, incremental=False, orders_mode=False, stores={"a": "A", "b": "B"}, audited=True)
+    desk = Desk(StockConfig(warehouses={"a": warehouse("wh-a"), "b": warehouse("wh-b")}, channels={"c": told}))
+    desk.reading(8, 0, 0, place="a", cost=Decimal("310.00"))
+    desk.reading(4, 0, 0, place="b")
+    return desk
+
+
+def test_channel_that_keeps_stores_then_it_says_what_each_was_told_and_the_cost() -> None:
+    [told] = [line for line in _last(_stores()) if line.startswith("told")]
+    assert told.startswith("told c 12 (a 8, b 4; cost at a 310.00) (sequence ")
+
+
+def test_channel_told_of_less_than_nothing_then_it_says_what_went_out() -> None:
+    desk = _stores()
+    desk.moved(-9, 1, place="a")
+    desk.moved(-7, 2, place="b")
+    [told] = [line for line in _last(desk) if line.startswith("told")]
+    assert told.startswith("told c 0 (short by 4) (a 0, b 0; cost at a 310.00) (sequence ")
+
+
+def test_look_that_proves_nothing_then_it_says_why() -> None:
+    desk = _stores()
+    desk.stores(1_000, A=8, B=4)
+    assert _last(desk)[0].endswith("which proves nothing: its last number is not taken (yet)")
+    desk.say(SkuUnknown(connection="c", sku=desk.sku, sequence=desk.told["c"].sequence))
+    assert _last(desk)[0] == "c does not know the SKU"
+    desk.stores(2_000, A=0, B=0)
+    assert _last(desk)[0].endswith("so it knows the SKU by now, and is to be told")
+
+
+def test_looks_that_see_the_same_then_told_once_with_how_often() -> None:
+    desk = _stores()
+    desk.taken()
+    for second in range(5):
+        desk.stores(1_000 * (second + 1), A=8, B=4)
+    desk.stores(9_000, A=8, B=3)
+    steps = _story(desk)[0]
+    assert [len(again) for _, again in folded(steps)] == [0, 0, 0, 4, 0]
+    assert sum(1 + len(again) for _, again in folded(steps)) == len(steps)
