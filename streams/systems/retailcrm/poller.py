@@ -2,8 +2,8 @@
 
 from agents.ports import Element, Page
 from models.cursor import Cursor
-from models.inbound import Inbound
 from streams.http import HttpClient
+from streams.systems.answered import inbound_of
 from streams.systems.retailcrm.client import CrmClient, offer_of
 from streams.systems.retailcrm.settings import RetailCrmSettings
 
@@ -23,14 +23,7 @@ class ShownPager:
         """The page at `cursor.position`; an offer that cannot be read is parked by whoever translates it."""
         number = int(cursor.position or 1)
         answer, page = await self._client.inventories(number)
-        inbound = Inbound(
-            kind="reading",
-            received_ms=answer.answered_ms,
-            asked_ms=answer.asked_ms,
-            answered_ms=answer.answered_ms,
-            date_ms=answer.date_ms,
-            sweep=cursor.sweep,
-        )
+        inbound = inbound_of(answer, kind="reading", sweep=cursor.sweep)
         elements = [Element(key=offer_of(row) or self._connection, value=bytes(row), inbound=inbound) for row in page.offers]
         more = bool(elements) and number < page.pagination.total_page_count
         return Page(elements=elements, position=str(number + 1) if more else None)

@@ -2,8 +2,8 @@
 
 from agents.ports import Element, Page
 from models.cursor import Cursor
-from models.inbound import Inbound
 from streams.http import HttpClient
+from streams.systems.answered import inbound_of
 from streams.systems.shop.client import sku_of, stock_page
 from streams.systems.shop.settings import ShopSettings
 
@@ -20,13 +20,6 @@ class ShownPager:
     async def page(self, cursor: Cursor) -> Page:
         """The page at `cursor.position`; a row that cannot be read is parked by whoever translates it."""
         answer, page = await stock_page(self._settings, self._http, cursor.position)
-        inbound = Inbound(
-            kind="reading",
-            received_ms=answer.answered_ms,
-            asked_ms=answer.asked_ms,
-            answered_ms=answer.answered_ms,
-            date_ms=answer.date_ms,
-            sweep=cursor.sweep,
-        )
+        inbound = inbound_of(answer, kind="reading", sweep=cursor.sweep)
         elements = [Element(key=sku_of(row) or self._connection, value=bytes(row), inbound=inbound) for row in page.rows]
         return Page(elements=elements, position=page.next)

@@ -6,9 +6,9 @@ from agents.ports import Element, Page
 from models.cursor import Cursor
 from models.errors import PoisonError
 from streams.http import HttpClient
+from streams.systems.answered import inbound_of
 from streams.systems.thetis import wire
 from streams.systems.thetis.client import ThetisClient
-from streams.systems.thetis.reader import inbound_of
 from streams.systems.thetis.settings import ThetisSettings
 
 

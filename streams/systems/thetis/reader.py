@@ -3,8 +3,8 @@
 import msgspec
 
 from agents.ports import Element
-from models.inbound import Inbound
-from streams.http import Answer, HttpClient
+from streams.http import HttpClient
+from streams.systems.answered import inbound_of
 from streams.systems.thetis.client import NOT_FOUND, ThetisClient
 from streams.systems.thetis.settings import ThetisSettings
 
@@ -21,15 +21,3 @@ class ItemReader:
         gone = answer.status == NOT_FOUND
         value = msgspec.json.encode({"id": item}) if gone else answer.body
         return [Element(key=item, value=value, inbound=inbound_of(answer, kind="gone" if gone else "reading"))]
-
-
-def inbound_of(answer: Answer, *, kind: str, sweep: str = "") -> Inbound:
-    """What is known of the elements of an answer."""
-    return Inbound(
-        kind=kind,
-        received_ms=answer.answered_ms,
-        asked_ms=answer.asked_ms,
-        answered_ms=answer.answered_ms,
-        date_ms=answer.date_ms,
-        sweep=sweep or None,
-    )
