@@ -1,7 +1,6 @@
 """audit.v1 ─▶ what was done by hand: which dead letters were written again, and which runs of that were broken off."""
 
-from collections.abc import Callable, Container
-from typing import Any
+from collections.abc import Container
 
 import msgspec
 from confluent_kafka import Consumer
@@ -15,7 +14,6 @@ from streams.topics import ASK_WITHIN_S
 
 EARLIER_MS = 3_600_000
 """Machines disagree on what time it is, by less than that."""
-LOOK_EVERY = 1_000
 
 _audited = Decoder[AnyAudited](AnyAudited)
 
@@ -27,7 +25,7 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
     broken: dict[str, RedriveStarted]
 
 
-def books(consumer: Consumer, since_ms: int, wanted: Container[str], on_read: Callable[[int], Any] = lambda _left: None) -> Books:
+def books(consumer: Consumer, since_ms: int, wanted: Container[str], on_read: scan.Heard = scan.deaf) -> Books:
     """What was done since then (Unix ms) to the records `wanted`. Memory grows with those, not with the topic.
 
     `on_read` hears now and then how many offsets are left. Without a topic nothing was done.
@@ -36,10 +34,8 @@ def books(consumer: Consumer, since_ms: int, wanted: Container[str], on_read: Ca
     if consumer.list_topics(AUDIT, timeout=ASK_WITHIN_S).topics[AUDIT].error is not None:
         return found
     spans = scan.since(consumer, AUDIT, max(0, since_ms - EARLIER_MS))
-    for number, record in enumerate(scan.complete(consumer, AUDIT, spans)):
+    for record in scan.complete(consumer, AUDIT, spans, on_read):
         _enter(found, wanted, record.value())
-        if number % LOOK_EVERY == 0:
-            on_read(scan.left(spans))
     return found
 
 

@@ -6,22 +6,21 @@ word. Where the run stands is in the cursor, so another process goes on there.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer
 
 from agents.ports import Page
 from models import topics
 from models.agent import Emit, Rank
 from models.codec import encode
 from models.cursor import Cursor
-from models.errors import PoisonError, TransientError
+from models.errors import PoisonError
 from models.facts import Resend
 from models.review import CatalogueReported
-from streams import scan
+from streams import read, scan
 from streams.catalogue_report import Tally, is_complete, report
 from streams.kafka_client import confluent
 from streams.settings import KafkaSettings
@@ -104,7 +103,7 @@ class CataloguePager:
     def _page(self, cursor: Cursor) -> Page:
         position = position_of(cursor)
         if position is None:
-            with self._reading() as consumer:
+            with scan.reader(confluent(self._kafka)) as consumer:
                 spans = scan.whole(consumer, self._topic)
             position = Position(began_ms=self._now_ms(), size=scan.left(spans), spans=spans)
         memory = self._remembered(cursor, position)
@@ -132,7 +131,7 @@ class CataloguePager:
         """SKUs not said yet, from all partitions alike: each sender has its part of the partitions and of the pace."""
         found: dict[str, None] = {}
         deadline = time.monotonic() + READ_WITHIN_S
-        with self._reading() as consumer:
+        with scan.reader(confluent(self._kafka)) as consumer:
             while len(found) < PAGE_OFFERS and scan.left(spans) and time.monotonic() < deadline:
                 open_parts = [part for part, span in spans.items() if span.next < span.end]
                 quota = -(-(PAGE_OFFERS - len(found)) // len(open_parts))
@@ -146,8 +145,7 @@ class CataloguePager:
         if len(found) >= most:
             return
         for record in scan.records(consumer, self._topic, span, within_s=READ_WITHIN_S):
-            key = record.key()
-            sku = key.decode() if isinstance(key, bytes) else str(key)
+            sku = read.key_of(record) or ""
             if record.value() is not None and sku not in said:
                 found[sku] = None
             if len(found) >= most:
@@ -170,14 +168,6 @@ class CataloguePager:
 
     def _resend(self, sku: str) -> Emit:
         return Emit(rank=Rank.FACT, topic=topics.FACT_STOCK, key=sku, value=Resend(connection=self._connection, sku=sku))
-
-    @contextmanager
-    def _reading(self) -> Iterator[Consumer]:
-        try:
-            with scan.reader(confluent(self._kafka)) as consumer:
-                yield consumer
-        except KafkaException as error:
-            raise TransientError(f"Kafka does not answer ({error.args[0].str()})") from error
 
     @property
     def _topic(self) -> str:

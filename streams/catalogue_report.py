@@ -1,15 +1,14 @@
 """level, outcome ─▶ review: what became of a full-catalogue run, SKU by SKU, in bounded memory."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import Message
 
 from models import topics
-from models.errors import TransientError
 from models.review import CatalogueReported
-from streams import scan
+from streams import read, scan
 from streams.kafka_client import confluent
 from streams.settings import KafkaSettings
 
@@ -74,26 +73,21 @@ class Tally:
         self._levels: scan.Spans = {}
         self._outcomes: scan.Spans | None = None
 
-    def look(self, *, within_s: float, on_read: Callable[[int], Any] = lambda _left: None) -> bool:
+    def look(self, *, within_s: float, on_read: scan.Heard = scan.deaf) -> bool:
         """Read what is there now; False when `within_s` was not enough: look again. `on_read` hears how many offsets are left.
 
         Raises `TransientError` when Kafka does not answer, `StockwireError` when a topic is not there.
         """
         levels, outcomes = topics.level(self.connection), topics.outcome(self.connection)
-        try:
-            with scan.reader(self._client) as consumer:
-                if self._outcomes is None:
-                    self._outcomes = scan.since(consumer, outcomes, self.began_ms)
-                # The outcomes' ends come first, so that no outcome is counted of a SKU that is not known to be an offer.
-                scan.lengthen(consumer, outcomes, self._outcomes)
-                scan.lengthen(consumer, levels, self._levels)
-                for topic, spans, take in ((levels, self._levels, self._level), (outcomes, self._outcomes, self._outcome)):
-                    for number, record in enumerate(scan.records(consumer, topic, spans, within_s=within_s / 2)):
-                        take(record)
-                        if number % 1_000 == 0:
-                            on_read(self.left())
-        except KafkaException as error:
-            raise TransientError(f"Kafka does not answer ({error.args[0].str()})") from error
+        with scan.reader(self._client) as consumer:
+            if self._outcomes is None:
+                self._outcomes = scan.since(consumer, outcomes, self.began_ms)
+            # The outcomes' ends come first, so that no outcome is counted of a SKU that is not known to be an offer.
+            scan.lengthen(consumer, outcomes, self._outcomes)
+            scan.lengthen(consumer, levels, self._levels)
+            for topic, spans, take in ((levels, self._levels, self._level), (outcomes, self._outcomes, self._outcome)):
+                for record in scan.records(consumer, topic, spans, within_s=within_s / 2, on_read=lambda _left: on_read(self.left())):
+                    take(record)
         on_read(self.left())
         return not self.left()
 
@@ -102,14 +96,14 @@ class Tally:
         return scan.left(self._levels) + scan.left(self._outcomes or {})
 
     def _level(self, record: Message) -> None:
-        sku = _key(record)
+        sku = read.key_of(record) or ""
         if record.value() is None:
             self.offers.discard(sku)
         else:
             self.offers.add(sku)
 
     def _outcome(self, record: Message) -> None:
-        value, sku = record.value(), _key(record)
+        value, sku = record.value(), read.key_of(record) or ""
         if not isinstance(value, bytes) or record.timestamp()[1] < self.began_ms:
             return
         said = _said(value)
@@ -122,8 +116,3 @@ class Tally:
         self.states[sku] = "missing" if said.missing else "refused"
         if not said.missing and len(self.reasons) < NAMED:
             self.reasons[sku] = said.reason[:REASON_CHARACTERS]
-
-
-def _key(record: Message) -> str:
-    key = record.key()
-    return key.decode(errors="backslashreplace") if isinstance(key, bytes) else str(key)

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaException
 
 from agents.stock.warehouse import value_of
-from models.errors import TransientError
 from models.stock_row import StockRow
 from streams import scan
 from streams.kafka_client import confluent
@@ -16,7 +13,6 @@ from streams.settings import KafkaSettings
 from streams.topics import changelog_topic, group
 
 TABLE = "stock"
-PIECE_S = 20.0
 MARK = b'"held"'
 """Stands in the JSON of every row that holds a reading, and in hardly any other: those are not decoded."""
 
@@ -33,23 +29,16 @@ class HeldReading(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
-def held(kafka: KafkaSettings, on_read: Callable[[int], Any] = lambda _left: None) -> list[HeldReading]:
+def held(kafka: KafkaSettings, on_read: scan.Heard = scan.deaf) -> list[HeldReading]:
     """All readings held back at this moment, by SKU and place. `on_read` hears how many offsets are left.
 
     Memory grows with the readings held, not with the table. Raises `StockwireError` when Kafka or the table is not there.
     """
     topic = changelog_topic(group("worker"), TABLE)
     rows: dict[bytes, StockRow] = {}
-    try:
-        with scan.reader(confluent(kafka)) as consumer:
-            spans = scan.whole(consumer, topic)
-            while scan.left(spans):
-                for number, record in enumerate(scan.records(consumer, topic, spans, within_s=PIECE_S)):
-                    _take(rows, record.key(), record.value())
-                    if number % 1_000 == 0:
-                        on_read(scan.left(spans))
-    except KafkaException as error:
-        raise TransientError(f"Kafka at {kafka.bootstrap} does not answer ({error.args[0].str()})") from error
+    with scan.reader(confluent(kafka)) as consumer:
+        for record in scan.complete(consumer, topic, scan.whole(consumer, topic), on_read):
+            _take(rows, record.key(), record.value())
     found = [reading for key, row in rows.items() for reading in _held(key.decode(errors="backslashreplace"), row)]
     return sorted(found, key=lambda reading: (reading.sku, reading.place))
 

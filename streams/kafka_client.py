@@ -3,6 +3,8 @@
 import ssl
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from streams.settings import KafkaSettings
 
 
@@ -33,6 +35,11 @@ LIBRDKAFKA = {
 def confluent(kafka: KafkaSettings) -> dict[str, str | int | float | bool]:
     """The same for confluent-kafka's clients (librdkafka), with the bootstrap address; errors are raised, not logged."""
     return {"bootstrap.servers": kafka.bootstrap, "log_level": 0, **{LIBRDKAFKA[name]: value for name, value in security(kafka).items()}}
+
+
+def no_answer(bootstrap: object, error: KafkaException) -> str:
+    """What a person is told when such a client gets no answer from there."""
+    return f"Kafka at {bootstrap} does not answer ({error.args[0].str()}); is it running, is the address right?"
 
 
 def aiokafka(kafka: KafkaSettings) -> dict[str, Any]:

@@ -30,14 +30,6 @@ GROUP = "stockwire.redrive"
 NAME = "redrive"
 AT_ONCE, NOTED_AT_ONCE = 200, 10_000
 STEPS_PER_S = 5
-LOOK_EVERY = 1_000
-
-Heard = Callable[[int], Any]
-"""Told now and then how many offsets are left to read."""
-
-
-def _deaf(_left: int) -> None:
-    return None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +58,9 @@ def read_letter(record: Message) -> Letter:
     return letter_of(_place(record), record.timestamp()[1], _bytes(record.key()), _headers(record), len(value))
 
 
-def choose(kafka: KafkaSettings, wanted: read.Filter, ids: Collection[tuple[int, int]] = (), on_read: Heard = _deaf) -> list[Letter]:
+def choose(
+    kafka: KafkaSettings, wanted: read.Filter, ids: Collection[tuple[int, int]] = (), on_read: scan.Heard = scan.deaf
+) -> list[Letter]:
     """The letters in dead.v1 that the filter takes; with `ids` only those at these places.
 
     Memory grows with the letters chosen, not with their values. Raises `StockwireError` for an id without a letter.
@@ -77,16 +71,10 @@ def choose(kafka: KafkaSettings, wanted: read.Filter, ids: Collection[tuple[int,
             _all_there(ids, found)
             return [read_letter(record) for record in found if wanted.takes(record)]
         spans = scan.whole(consumer, DEAD) if wanted.since_ms is None else scan.since(consumer, DEAD, wanted.since_ms)
-        letters = []
-        for number, record in enumerate(scan.complete(consumer, DEAD, spans)):
-            if wanted.takes(record):
-                letters.append(read_letter(record))
-            if number % LOOK_EVERY == 0:
-                on_read(scan.left(spans))
-        return letters
+        return [read_letter(record) for record in scan.complete(consumer, DEAD, spans, on_read) if wanted.takes(record)]
 
 
-def plan(kafka: KafkaSettings, letters: Sequence[Letter], on_read: Heard = _deaf) -> Plan:
+def plan(kafka: KafkaSettings, letters: Sequence[Letter], on_read: scan.Heard = scan.deaf) -> Plan:
     """What would be done with them at this moment. Nothing is written."""
     with scan.reader(confluent(kafka)) as consumer:
         known = _books(consumer, letters, on_read)
@@ -100,7 +88,7 @@ def redrive(  # noqa: PLR0913  # each has a default, or is who and what
     by: str,
     chosen: str,
     per_s: float,
-    on_read: Heard = _deaf,
+    on_read: scan.Heard = scan.deaf,
     on_written: Callable[[], Any] = lambda: None,
     on_wait: Callable[[], Any] = lambda: None,
 ) -> Ended:
@@ -181,13 +169,13 @@ def _settle(hand: Hand, known: Books, found: dict[str, tuple[Letter, Place, str]
     hand.write([_noted(end) for end in ends])
 
 
-def _books(consumer: Consumer, letters: Iterable[Letter], on_read: Heard) -> Books:
+def _books(consumer: Consumer, letters: Iterable[Letter], on_read: scan.Heard) -> Books:
     """A letter is written again only after it was written: older notes say nothing of these."""
     records = {letter.record: letter.time_ms for letter in letters}
     return books(consumer, min(records.values(), default=_now_ms()), records.keys(), on_read)
 
 
-def _written(consumer: Consumer, known: Books, on_read: Heard) -> dict[Place, tuple[Place, str]]:
+def _written(consumer: Consumer, known: Books, on_read: scan.Heard) -> dict[Place, tuple[Place, str]]:
     """By letter where broken runs have written it, and which run; also what they could note."""
     found: dict[Place, tuple[Place, str]] = {}
     for run, started in known.broken.items():
@@ -198,12 +186,10 @@ def _written(consumer: Consumer, known: Books, on_read: Heard) -> dict[Place, tu
             for part, span in spans.items():
                 mark = marks.get(part, 0)
                 span.next = max(span.next, mark) if mark <= span.end else span.next  # beyond the end: the topic was made anew
-            for number, record in enumerate(scan.complete(consumer, topic, spans)):
+            for record in scan.complete(consumer, topic, spans, on_read):
                 letter = place_of(read.headers_of(record).get(FROM) or "")
                 if letter is not None:
                     found[letter] = (_place(record), run)
-                if number % LOOK_EVERY == 0:
-                    on_read(scan.left(spans))
     return found
 
 

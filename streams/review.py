@@ -1,8 +1,6 @@
 """review.v1 ─▶ what needs a person, newest first; and its resolution ─▶ audit.v1, then review.v1."""
 
 import heapq
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from confluent_kafka import Message
@@ -16,8 +14,6 @@ from streams.letter import Outgoing
 from streams.matter import Matter, is_settled, matter_of
 from streams.settings import KafkaSettings
 
-LOOK_EVERY = 1_000
-
 
 class Open(msgspec.Struct, frozen=True, kw_only=True):
     """The newest `matters`, of `count` open ones."""
@@ -26,7 +22,7 @@ class Open(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-def open_matters(kafka: KafkaSettings, most: int, on_read: Callable[[int], Any] = lambda _left: None) -> Open:
+def open_matters(kafka: KafkaSettings, most: int, on_read: scan.Heard = scan.deaf) -> Open:
     """At most `most` of what is open at this moment, newest first. `on_read` hears how many offsets are left.
 
     Of all that is open only keys and places are kept in memory, however long the topic is; values only of the newest.
@@ -34,26 +30,20 @@ def open_matters(kafka: KafkaSettings, most: int, on_read: Callable[[int], Any] 
     """
     newest: dict[bytes, tuple[int, int, int]] = {}
     with scan.reader(confluent(kafka)) as consumer:
-        spans = scan.whole(consumer, REVIEW)
-        for number, record in enumerate(scan.complete(consumer, REVIEW, spans)):
+        for record in scan.complete(consumer, REVIEW, scan.whole(consumer, REVIEW), on_read):
             _enter(newest, record)
-            if number % LOOK_EVERY == 0:
-                on_read(scan.left(spans))
         chosen = heapq.nlargest(most, newest.values())
         found = [_matter(record) for record in scan.at(consumer, REVIEW, [place[1:] for place in chosen])]
     return Open(matters=sorted(found, key=lambda one: (-one.since_ms, one.key)), count=len(newest))
 
 
-def matter(kafka: KafkaSettings, key: str, on_read: Callable[[int], Any] = lambda _left: None) -> Matter | None:
+def matter(kafka: KafkaSettings, key: str, on_read: scan.Heard = scan.deaf) -> Matter | None:
     """The matter of this key, also a report that all is well; None: there is none."""
     newest: Message | None = None
     with scan.reader(confluent(kafka)) as consumer:
-        spans = scan.whole(consumer, REVIEW)
-        for number, record in enumerate(scan.complete(consumer, REVIEW, spans)):
+        for record in scan.complete(consumer, REVIEW, scan.whole(consumer, REVIEW), on_read):
             if read.key_of(record) == key:
                 newest = record
-            if number % LOOK_EVERY == 0:
-                on_read(scan.left(spans))
     return None if newest is None or newest.value() is None else _matter(newest)
 
 

@@ -1,13 +1,15 @@
 """Reading a topic piece by piece: where each partition stands is plain data, so a later piece, or process, goes on there."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from models.errors import StockwireError, TransientError
+from streams.kafka_client import no_answer
 from streams.read import LOOK_BACK_RECORDS
 from streams.topics import ASK_WITHIN_S, Client
 
@@ -15,6 +17,7 @@ POLL_S = 0.2
 PIECE_S = 20.0
 NEAR = 1_000
 """Offsets that are rather read over than sought."""
+TELL_EVERY = 1_000
 OWN: Client = {
     "group.id": "stockwire-scan",
     "enable.auto.commit": False,
@@ -37,12 +40,22 @@ class Span(msgspec.Struct, array_like=True):
 Spans = dict[int, Span]
 """By partition."""
 
+Heard = Callable[[int], Any]
+"""Told now and then how many offsets are left to read."""
+
+
+def deaf(_left: int) -> None:
+    """Whom it does not concern how many are left."""
+
 
 @contextmanager
 def reader(client: Client) -> Iterator[Consumer]:
-    """A consumer outside any group, closed at the end."""
-    with closing(Consumer({**client, **OWN})) as consumer:
-        yield consumer
+    """A consumer outside any group, closed at the end. Raises `TransientError` when Kafka does not answer meanwhile."""
+    try:
+        with closing(Consumer({**client, **OWN})) as consumer:
+            yield consumer
+    except KafkaException as error:
+        raise TransientError(no_answer(client["bootstrap.servers"], error)) from error
 
 
 def whole(consumer: Consumer, topic: str) -> Spans:
@@ -75,14 +88,14 @@ def left(spans: Mapping[int, Span]) -> int:
     return sum(max(0, span.end - span.next) for span in spans.values())
 
 
-def records(consumer: Consumer, topic: str, spans: Spans, *, within_s: float) -> Iterator[Message]:
+def records(consumer: Consumer, topic: str, spans: Spans, *, within_s: float, on_read: Heard = deaf) -> Iterator[Message]:
     """Records from where the spans stand, moving them on, until their ends or for `within_s`; it may be left at any record.
 
     Raises `TransientError` when nothing at all comes in this time.
     """
     open_parts = {part for part, span in spans.items() if span.next < span.end}
     consumer.assign([TopicPartition(topic, part, spans[part].next) for part in sorted(open_parts)])
-    deadline, silent = time.monotonic() + within_s, True
+    deadline, silent, taken = time.monotonic() + within_s, True, 0
     while open_parts and time.monotonic() < deadline:
         record = consumer.poll(POLL_S)
         if record is None:
@@ -96,14 +109,17 @@ def records(consumer: Consumer, topic: str, spans: Spans, *, within_s: float) ->
             open_parts.discard(part)
         if is_in:
             yield record
+            if taken % TELL_EVERY == 0:
+                on_read(left(spans))
+            taken += 1
     if open_parts and silent:
         raise TransientError(f"{topic}: Kafka sent nothing for {within_s:.0f} s; is it running?")
 
 
-def complete(consumer: Consumer, topic: str, spans: Spans) -> Iterator[Message]:
+def complete(consumer: Consumer, topic: str, spans: Spans, on_read: Heard = deaf) -> Iterator[Message]:
     """All records from where the spans stand up to their ends. Raises `TransientError` when nothing comes for 20 s."""
     while left(spans):
-        yield from records(consumer, topic, spans, within_s=PIECE_S)
+        yield from records(consumer, topic, spans, within_s=PIECE_S, on_read=on_read)
 
 
 def at(consumer: Consumer, topic: str, places: Iterable[tuple[int, int]]) -> Iterator[Message]:

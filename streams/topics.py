@@ -11,6 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from models import topics as names
 from models.errors import StockwireError
+from streams.kafka_client import no_answer
 from streams.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -138,9 +139,7 @@ def _present(admin: AdminClient, bootstrap: str) -> tuple[set[str], int]:
     try:
         metadata = admin.list_topics(timeout=ASK_WITHIN_S)
     except KafkaException as error:
-        raise StockwireError(
-            f"Kafka at {bootstrap} does not answer ({error.args[0].str()}); is it running, is the address right?"
-        ) from error
+        raise StockwireError(no_answer(bootstrap, error)) from error
     return set(metadata.topics), len(metadata.brokers)
 
 
