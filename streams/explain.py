@@ -29,7 +29,6 @@ from streams.configure import stock_config
 from streams.engine.intake import CONFIG_KEY, TICK_KEY, Intake, Poison
 from streams.engine.table_agent import TICK_SLICE
 from streams.kafka_client import confluent
-from streams.read import LOOK_BACK_RECORDS
 from streams.receiver.commit import partition_of
 from streams.settings import Settings
 from streams.topics import ASK_WITHIN_S, Client, changelog_topic, group
@@ -69,11 +68,10 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """Offsets `first` to before `end` of one partition; `low` is the oldest there is."""
+    """Offsets `first` to before `end` of one partition."""
 
     topic: str
     partition: int
-    low: int
     first: int
     end: int
 
@@ -95,20 +93,27 @@ def explain_sku(settings: Settings, sku: str, *, since_ms: int | None, channel: 
         for record in _records(consumer, settings, span, sku, progress):
             replay.take(record)
         steps, end = replay.end()
-        shown = [step for step in steps if channel is None or _concerns(step, channel, config)]
-        channels = sorted({said.channel for step in shown for said in step.said} if channel is None else {channel})
-        became = _outcomes(consumer, channels, key, steps, progress)
+        older, newer = _parted(steps, since_ms)
+        shown = [step for step in newer if channel is None or _concerns(step, channel, config)]
+        became = _outcomes(consumer, shown, channel, key, progress)
+    rows = [step.row for step in older if step.row is not None]
     begin = Begin(
         sku=sku,
         topic=span.topic,
         partition=span.partition,
-        first_offset=span.first,
+        first_offset=older[-1].offset + 1 if older else span.first,
         end_offset=span.end,
-        row_known=replay.row_known,
-        row=replay.first_row,
+        row_known=older[-1].exact if older else replay.row_known,
+        row=rows[-1] if rows else replay.first_row,
         notes=end.notes,
     )
     return Story(begin=begin, steps=tuple(_joined(step, became, channel) for step in shown), end=end)
+
+
+def _parted(steps: list[Step], since_ms: int | None) -> tuple[list[Step], list[Step]]:
+    """Those before the moment, which a broker that knows no times gives as well, and those to be shown."""
+    first = 0 if since_ms is None else next((at for at, step in enumerate(steps) if step.time_ms >= since_ms), len(steps))
+    return steps[:first], steps[first:]
 
 
 def _joined(step: Step, became: dict[tuple[str, int], list[Became]], channel: str | None) -> Step:
@@ -135,7 +140,7 @@ def _consumer(client: Client, group_id: str = "stockwire-look") -> Consumer:
 
 
 def _span(consumer: Consumer, topic: str, key: bytes, since_ms: int | None) -> Span:
-    """The partition of the key, from then on or from its oldest record."""
+    """The partition of the key, from then on or from its oldest record; the latter also where the broker knows no times."""
     metadata = consumer.list_topics(topic, timeout=ASK_WITHIN_S).topics.get(topic)
     if metadata is None or metadata.error is not None or not metadata.partitions:
         raise StockwireError(f"{topic}: no such topic; `stockwire topics create` makes what is missing")
@@ -143,9 +148,18 @@ def _span(consumer: Consumer, topic: str, key: bytes, since_ms: int | None) -> S
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ASK_WITHIN_S)
     first = low
     if since_ms is not None:
-        found = consumer.offsets_for_times([TopicPartition(topic, partition, since_ms)], timeout=ASK_WITHIN_S)[0].offset
-        first = max(low, high - LOOK_BACK_RECORDS) if found < 0 else found  # nothing since then, or a broker that knows no times
-    return Span(topic=topic, partition=partition, low=low, first=first, end=high)
+        found = _offset_at(consumer, topic, partition, since_ms)
+        if found is not None:
+            first = found
+        elif _offset_at(consumer, topic, partition, 0) is not None:  # so times are known, and nothing was written since then
+            first = high
+    return Span(topic=topic, partition=partition, first=first, end=high)
+
+
+def _offset_at(consumer: Consumer, topic: str, partition: int, time_ms: int) -> int | None:
+    """Of the first record at or after the time. None: there is none - or the embedded broker, which knows no times."""
+    offset = consumer.offsets_for_times([TopicPartition(topic, partition, time_ms)], timeout=ASK_WITHIN_S)[0].offset
+    return None if offset < 0 else offset
 
 
 def _committed(client: Client, span: Span) -> int:
@@ -248,16 +262,14 @@ def _unusable(settings: Settings, raw: _Raw, sku: str, reason: str) -> Record:
 
 
 def _outcomes(
-    consumer: Consumer, channels: list[str], key: bytes, steps: list[Step], progress: Progress
+    consumer: Consumer, steps: list[Step], channel: str | None, key: bytes, progress: Progress
 ) -> dict[tuple[str, int], list[Became]]:
-    """By channel and sequence, what is said of the numbers of these steps."""
+    """By channel and sequence, what is said of the numbers of these steps, of one channel if given."""
     found: dict[tuple[str, int], list[Became]] = {}
     decode: Decoder[AnyOutcome] = Decoder(AnyOutcome)
-    if not steps:
-        return found
-    for channel in channels:
+    for name in sorted({said.channel for step in steps for said in step.said if channel in (None, said.channel)}):
         try:
-            span = _span(consumer, topics.outcome(channel), key, steps[0].time_ms)
+            span = _span(consumer, topics.outcome(name), key, steps[0].time_ms)
         except StockwireError:  # a channel that is no longer configured: its outcomes may be gone
             continue
         for message in _messages(consumer, span, {key}, progress):
@@ -266,7 +278,7 @@ def _outcomes(
             except PoisonError:
                 continue
             if outcome.sequence is not None:
-                found.setdefault((channel, outcome.sequence), []).append(_became(outcome, message.timestamp()[1]))
+                found.setdefault((name, outcome.sequence), []).append(_became(outcome, message.timestamp()[1]))
     return found
 
 

@@ -9,7 +9,7 @@ from agents.stock import audit
 from agents.stock.draft import Draft
 from agents.stock.plan import Plan, plan_of
 from agents.stock.warehouse import value_of
-from models.agent import Decision, Record, View
+from models.agent import Count, Decision, Record, View
 from models.config import ChannelConfig
 from models.facts import ChannelShown, StockMoved
 from models.hint import ReadItem
@@ -25,7 +25,7 @@ def step(view: View, record: Record, after: StockRow | None, decision: Decision,
     """What `decision` on `record` did. `stopped`: the full reading that stopped with it."""
     plan = plan_of(view.config)
     before: StockRow | None = view.row
-    said = tuple(_said(before, emit.value) for emit in decision.emits if isinstance(emit.value, Level))
+    said = tuple(_said(plan, before, emit.value) for emit in decision.emits if isinstance(emit.value, Level))
     return Step(
         topic=record.topic,
         partition=record.partition,
@@ -36,7 +36,7 @@ def step(view: View, record: Record, after: StockRow | None, decision: Decision,
         fact=record.body,
         did=tuple(Told(metric=count.metric, labels=count.labels, value=count.value) for count in decision.counts),
         owner=_owner(plan, record),
-        unproved=_unproved(before, record.body) if isinstance(record.body, ChannelShown) else "",
+        unproved=" and ".join(_unproved(plan, before, record, decision)),
         numbers=dict(_numbers(before, after)),
         said=said,
         silent=dict(_silent(plan, before, after, record, {one.channel for one in said})) if after is not before else {},
@@ -85,18 +85,27 @@ def _owner(plan: Plan, record: Record) -> str | None:
     return plan.owners.get((body.place, body.seller)) if isinstance(body, StockMoved) and body.seller is not None else None
 
 
-def _unproved(before: StockRow | None, look: ChannelShown) -> str:
-    """What keeps a look from proving anything, if its verdict is that it does not."""
-    channel = (before.ch if before is not None else {}).get(look.connection)
-    if channel is None or channel.told is None:
-        return "nothing has been told there yet"
-    if channel.told.unknown:
-        return "the SKU was not known there"
-    if not channel.told.taken:
-        return "its last number is not taken (yet)"
-    if channel.open or channel.hold:
-        return "an order line is open" if channel.open else "a raise waits"
-    return "moves are in doubt"
+def _unproved(plan: Plan, before: StockRow | None, record: Record, decision: Decision) -> Iterator[str]:
+    """What keeps a look from proving anything, where that was its verdict: as `audit.on_shown` asks the row before it."""
+    look = record.body
+    if not isinstance(look, ChannelShown) or Count("channel_audit_total", (look.connection, "not_quiet")) not in decision.counts:
+        return
+    draft, config = Draft(plan, before, record, {}), plan.channels[look.connection]
+    channel = draft.channel(look.connection)
+    if channel.told is not None and not channel.told.taken:
+        yield "its last number is not taken (yet)"
+    if channel.told is None and audit.is_opened(channel, config):
+        yield "nothing has been told there yet"
+    if channel.open:
+        yield "an order line is open"
+    if channel.hold:
+        yield "a raise waits"
+    for place in config.places:
+        value = draft.value(place)
+        if value is None:
+            yield f"{place} was never read"
+        elif not value.exact:
+            yield f"moves at {place} are in doubt"
 
 
 def _numbers(before: StockRow | None, after: StockRow | None) -> Iterator[tuple[str, Number]]:
@@ -110,7 +119,8 @@ def _numbers(before: StockRow | None, after: StockRow | None) -> Iterator[tuple[
             yield name, Number(low_before=low_before, low=low, high_before=high_before, high=high)
 
 
-def _said(before: StockRow | None, level: Level) -> Said:
+def _said(plan: Plan, before: StockRow | None, level: Level) -> Said:
+    config = plan.channels[level.connection]
     channel = None if before is None else before.ch.get(level.connection)
     last = None if channel is None else channel.told
     level_before = None if last is None else last.value if last.level is None else last.level
@@ -122,8 +132,9 @@ def _said(before: StockRow | None, level: Level) -> Said:
         why=_why(last, level),
         level_before=level_before,
         total_before=None if last is None or level.total is None else last.value,
-        parts=level.parts if level.costs or len(level.parts) > 1 else {},
+        parts=level.parts if config.stores or len(level.parts) > 1 else {},
         costs=level.costs,
+        presence=tuple(place for place in level.parts if config.stores.get(place) in config.presence),
     )
 
 

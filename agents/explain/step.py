@@ -60,7 +60,8 @@ class Became(msgspec.Struct, frozen=True, kw_only=True):
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """A number told to a channel, and why: `first`, `changed`, `details` (split over the stores, cost) or `again`.
 
-    `parts` per place, where there are several or they have `costs`.
+    `parts` and `costs` are the level's, per place, where there are several or the channel keeps stock per store; the stores of
+    `presence` are told only whether there is any.
     """
 
     channel: str
@@ -72,6 +73,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     total_before: Decimal | None
     parts: dict[str, Decimal] = {}
     costs: dict[str, Decimal] = {}
+    presence: tuple[str, ...] = ()
     became: tuple[Became, ...] = ()
 
 

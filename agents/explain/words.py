@@ -57,22 +57,28 @@ def sentences(step: Step) -> list[str]:
 
 
 def folded(steps: Iterable[Step]) -> list[tuple[Step, list[Step]]]:
-    """Each step, and the looks at a channel that saw and changed no more than it did, before anything else happened."""
+    """Each step, and the looks at its channel right after it that saw and changed no more than it did."""
     found: list[tuple[Step, list[Step]]] = []
-    run: dict[tuple[Any, ...], int] = {}
+    last: dict[str, tuple[Any, list[Step]]] = {}  # by channel: several are looked at in turn
     for step in steps:
-        look = step.fact if isinstance(step.fact, facts.ChannelShown) and step.row is None and not step.said else None
-        if look is None:
-            run = {}
+        look = step.fact
+        if not isinstance(look, facts.ChannelShown) or step.row is not None or step.said:
+            last.clear()
             found.append((step, []))
             continue
-        seen = (look.connection, look.shown, tuple(sorted(look.stores.items())), step.did, step.unproved)
-        if seen in run:
-            found[run[seen]][1].append(step)
+        seen = (look.shown, look.stores, step.did, step.unproved)
+        before, again = last.get(look.connection, (None, []))
+        if seen == before:
+            again.append(step)
         else:
-            run[seen] = len(found)
-            found.append((step, []))
+            last[look.connection] = seen, (again := [])
+            found.append((step, again))
     return found
+
+
+def again_text(again: list[Step]) -> str:
+    """How often the same came again, and until when."""
+    return f"the same {len(again)} more time(s), the last at {date(again[-1].time_ms)}"
 
 
 def number_text(number: Number) -> str:
@@ -103,7 +109,13 @@ def _split(said: Said) -> str:
     if not said.parts:
         return ""
     costs = "".join(f"; cost at {place} {plain(cost)}" for place, cost in said.costs.items())
-    return f" ({', '.join(f'{place} {plain(part)}' for place, part in said.parts.items())}{costs})"
+    return f" ({', '.join(_part(said, place, part) for place, part in said.parts.items())}{costs})"
+
+
+def _part(said: Said, place: str, part: Decimal) -> str:
+    if place in said.presence:
+        return f"{place} in stock" if part > 0 else f"{place} out of stock"
+    return f"{place} {plain(part)}"
 
 
 def became_text(became: Became) -> str:

@@ -50,7 +50,7 @@ def sku(sku: str, since: str | None, channel: str | None, settings: Settings, *,
         for line in (story.begin, *story.steps, story.end):
             options.line(line)
     else:
-        _draw(story, Console(highlight=False, markup=False))
+        _draw(story, since_ms, Console(highlight=False, markup=False))
     if story.end.row is None and not story.steps:
         raise FailedError(
             f"{sku}: no record of it from offset {story.begin.first_offset} on, and the table does not have it; is it spelt right?"
@@ -84,13 +84,14 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f} records/s", style="cyan")
 
 
-def _draw(story: Story, console: Console) -> None:
+def _draw(story: Story, since_ms: int | None, console: Console) -> None:
     begin, end = story.begin, story.end
     console.print(_heading(begin))
     for note in begin.notes:
         console.print(Text(f"! {note}", style="yellow"))
     if not story.steps:
-        console.print(Text("Nothing happened to it in this time.", style="dim"))
+        since = "" if since_ms is None else f" since {words.date(since_ms)}"
+        console.print(Text(f"Nothing happened to it{since}.", style="dim"))
     else:
         console.print(_timeline(story.steps))
     console.print(_standing(end))
@@ -100,7 +101,9 @@ def _draw(story: Story, console: Console) -> None:
 
 def _heading(begin: Begin) -> Text:
     text = Text(f"The story of {begin.sku}", style="bold")
-    return text.append(f"   {begin.topic}-{begin.partition}, offsets {begin.first_offset} to {begin.end_offset - 1}", style="dim")
+    first, end = begin.first_offset, begin.end_offset
+    offsets = f"offsets {first} to {end - 1}" if first < end else f"nothing from offset {first} on"
+    return text.append(f"   {begin.topic}-{begin.partition}, {offsets}", style="dim")
 
 
 def _timeline(steps: tuple[Step, ...]) -> Table:
@@ -122,7 +125,7 @@ def _timeline(steps: tuple[Step, ...]) -> Table:
 def _what(step: Step, again: list[Step]) -> Group:
     first, *more = words.sentences(step)
     if again:
-        more.append(f"the same {len(again)} more time(s), until {words.moment(again[-1].time_ms)}")
+        more.append(words.again_text(again))
     lines = [Padding(Text(line, style=_style(line)), (0, 0, 0, 2)) for line in more]
     return Group(Text(first, style="bold" if step.row is not None else "dim"), *lines)
 

@@ -1,13 +1,14 @@
 """The story of a SKU in words: what an operator reads about each kind of record."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
 from agents.explain.replay import Replay, Table, Unusable
 from agents.explain.step import Became, End, Step
-from agents.explain.words import agreement, concerns, folded, sentences, standing
+from agents.explain.words import again_text, agreement, concerns, folded, sentences, standing
 from models.config import StockConfig
 from models.facts import CorrectionAccepted, SkuUnknown
 from tests.unit.stock_desk import SELLER, Desk, channel, one, warehouse
@@ -117,9 +118,10 @@ def test_step_of_another_channel_or_place_then_it_does_not_concern_this_one() ->
     assert not concerns(reading, "d", ("v",))
 
 
-def _stores() -> Desk:
+def _stores(presence: tuple[str, ...] = ()) -> Desk:
     """An absolute, audited channel that keeps stock per store, of two places; one of them says what a piece costs."""
-    told = channel(places=("a", "b"), sellers={}, incremental=False, orders_mode=False, stores={"a": "A", "b": "B"}, audited=True)
+    kept: dict[str, Any] = {"stores": {"a": "A", "b": "B"}, "presence": presence, "audited": True}
+    told = channel(places=("a", "b"), sellers={}, incremental=False, orders_mode=False, **kept)
     desk = Desk(StockConfig(warehouses={"a": warehouse("wh-a"), "b": warehouse("wh-b")}, channels={"c": told}))
     desk.reading(8, 0, 0, place="a", cost=Decimal("310.00"))
     desk.reading(4, 0, 0, place="b")
@@ -158,3 +160,67 @@ def test_looks_that_see_the_same_then_told_once_with_how_often() -> None:
     steps = _story(desk)[0]
     assert [len(again) for _, again in folded(steps)] == [0, 0, 0, 4, 0]
     assert sum(1 + len(again) for _, again in folded(steps)) == len(steps)
+
+
+def test_looks_that_change_to_and_fro_then_each_change_is_told() -> None:
+    desk = _desk(incremental=False, audited=True)
+    for second, shown in enumerate((8, 8, 9, 8, 8)):
+        desk.shown(shown, 1_000 * (second + 11))
+    looks = [(step.fact.shown, len(again)) for step, again in folded(_story(desk)[0][1:])]
+    assert looks == [(8, 1), (9, 0), (8, 1)]
+
+
+def test_looks_of_two_channels_in_turn_then_each_is_told_once() -> None:
+    told = channel(incremental=False, orders_mode=False, sellers={}, audited=True)
+    desk = Desk(StockConfig(warehouses={"w": warehouse()}, channels={"c": told, "d": told}))
+    desk.reading(12, 9_000, 10_000)
+    for second in range(11, 15):
+        desk.shown(8, 1_000 * second, c="c" if second % 2 else "d")
+    assert [(step.fact.connection, len(again)) for step, again in folded(_story(desk)[0][1:])] == [("c", 1), ("d", 1)]
+
+
+def test_looks_that_are_told_once_then_their_number_and_the_last_moment_are_said() -> None:
+    desk = _desk(incremental=False, audited=True)
+    for days in range(3):
+        desk.shown(8, 86_400_000 * days + 11_000)
+    [(_, again)] = folded(_story(desk)[0][1:])
+    assert again_text(again) == "the same 2 more time(s), the last at 1970-01-03 00:00:11.010"
+
+
+def test_look_that_agrees_or_is_not_needed_then_nothing_is_said_to_keep_it_from_proving() -> None:
+    desk = _stores()
+    desk.taken()
+    desk.stores(1_000, A=8, B=4)
+    assert _story(desk)[0][-1].unproved == ""
+    idle = _desk(incremental=False)
+    idle.shown(8, 11_000)
+    assert _story(idle)[0][-1].unproved == ""
+
+
+def test_look_while_several_things_are_open_then_all_are_said() -> None:
+    desk = Desk(one(incremental=True, starts_at="read", audited=True))
+    desk.reading(12, 9_000, 10_000)
+    desk.placed("L1")
+    desk.moved(-1, 10, now=14_000)
+    desk.shown(12, 15_000)
+    assert _last(desk)[0].endswith("which proves nothing: an order line is open and moves at w are in doubt")
+
+
+def test_look_before_a_place_was_read_then_that_is_said() -> None:
+    told = channel(places=("a", "b"), sellers={}, incremental=False, orders_mode=False, audited=True)
+    desk = Desk(StockConfig(warehouses={"a": warehouse("wh-a"), "b": warehouse("wh-b")}, channels={"c": told}))
+    desk.reading(8, 0, 0, place="a")
+    desk.shown(8, 1_000)
+    assert _last(desk)[0].endswith("which proves nothing: nothing has been told there yet and b was never read")
+
+
+def test_store_that_shows_only_whether_there_is_any_then_that_is_said_of_it() -> None:
+    [told] = [line for line in _last(_stores(presence=("B",))) if line.startswith("told")]
+    assert told.startswith("told c 12 (a 8, b in stock; cost at a 310.00) (sequence ")
+
+
+def test_channel_with_one_store_then_json_says_what_it_was_told() -> None:
+    desk = Desk(one(incremental=False, stores={"w": "W"}))
+    desk.reading(3, 0, 0)
+    [said] = _story(desk)[0][-1].said
+    assert said.parts == {"w": 3}
