@@ -37,6 +37,13 @@ def _shown(kind: type[Message]) -> tuple[bytes, tuple[str, ...]]:
     return kind.__name__.encode(), tuple(name for name in _NAMED if name in kind.__struct_fields__)
 
 
+def text_of(identifier: object) -> str | None:
+    """An id of another system, a number in one place and digits in another, as text; None for what is no id."""
+    if isinstance(identifier, bool) or not isinstance(identifier, int | str):
+        return None
+    return str(identifier).strip() or None
+
+
 class ForeignDecoder(Generic[T]):
     """Decode one kind of payload of another system, or raise `PoisonError` with the place and cause in words.
 

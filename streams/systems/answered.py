@@ -1,7 +1,22 @@
-"""An answer of any system ─▶ what is known of the elements in it."""
+"""An answer of any system ─▶ its body, and what is known of the elements in it."""
 
+from typing import TypeVar
+
+from models.codec import ForeignDecoder
+from models.errors import PoisonError, TransientError
 from models.inbound import Inbound
 from streams.http import Answer
+
+T = TypeVar("T")
+
+
+def expected(decode: ForeignDecoder[T], answer: Answer) -> T:
+    """The decoded body of a good answer. Raises `TransientError` for one of another shape, as of a maintenance page with status 200."""
+    try:
+        return decode(answer.body)
+    except PoisonError as error:
+        reason = f"{answer.exchange.method} {answer.exchange.url} was answered with something else than its JSON ({error})"
+        raise TransientError(reason).after(answer.exchange) from error
 
 
 def inbound_of(answer: Answer, *, kind: str, sweep: str = "") -> Inbound:

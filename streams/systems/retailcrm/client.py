@@ -1,18 +1,18 @@
 """Calls to retailCRM: one method per endpoint, no retry. The key is a header, what is written a form with JSON in its fields."""
 
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from models.codec import ForeignDecoder, encode
-from models.errors import PoisonError, RefusedError, TransientError
+from models.codec import encode, text_of
+from models.errors import PoisonError, RefusedError
 from streams.http import Answer, HttpClient
+from streams.systems.answered import expected
 from streams.systems.retailcrm import wire
 from streams.systems.retailcrm.errors import judged, understood
 from streams.systems.retailcrm.settings import RetailCrmSettings
 
-T = TypeVar("T")
 ROWS_MAX = 250
 NOT_FOUND = 404
 FORM = "application/x-www-form-urlencoded"
@@ -35,32 +35,32 @@ class CrmClient:
         """`GET /store/inventories` of the site, with the rows of each store; `page` counts from 1."""
         query = {"filter[details]": 1, "filter[sites][]": self._settings.site, "limit": rows, "page": page}
         answer = judged(await self._get("/api/v5/store/inventories", query), self.clean)
-        return answer, _expected(wire.decode_page, answer)
+        return answer, expected(wire.decode_page, answer)
 
     async def credentials(self) -> wire.Credentials:
         """`GET /api/credentials`: what the key may do, and where."""
-        return _expected(wire.decode_credentials, judged(await self._get("/api/credentials"), self.clean))
+        return expected(wire.decode_credentials, judged(await self._get("/api/credentials"), self.clean))
 
     async def sites(self) -> dict[str, Any]:
         """`GET /reference/sites`, by code."""
-        return wire.mapping_of(_expected(wire.decode_sites, judged(await self._get("/api/v5/reference/sites"), self.clean)).sites)
+        return wire.mapping_of(expected(wire.decode_sites, judged(await self._get("/api/v5/reference/sites"), self.clean)).sites)
 
     async def stores(self) -> dict[str, wire.Store]:
         """`GET /reference/stores`, by code."""
         answer = judged(await self._get("/api/v5/reference/stores"), self.clean)
-        return {store.code: store for store in _expected(wire.decode_stores, answer).stores}
+        return {store.code: store for store in expected(wire.decode_stores, answer).stores}
 
     async def zone(self) -> str:
         """`GET /settings`: the name of the account's time zone; empty if it does not say."""
         answer = judged(await self._get("/api/v5/settings"), self.clean)
-        zone = wire.mapping_of(_expected(wire.decode_settings, answer).settings.get("timezone")).get("value")
+        zone = wire.mapping_of(expected(wire.decode_settings, answer).settings.get("timezone")).get("value")
         return zone if isinstance(zone, str) else ""
 
     async def module(self, code: str) -> dict[str, Any] | None:
         """`GET /integration-modules/{code}`; None if there is none."""
         answer = await self._get(f"/api/v5/integration-modules/{quote(code, safe='')}")
         try:
-            return _expected(wire.decode_module, judged(answer, self.clean)).integration_module
+            return expected(wire.decode_module, judged(answer, self.clean)).integration_module
         except RefusedError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -84,18 +84,9 @@ class CrmClient:
         return {"X-API-KEY": self._settings.api_key.reveal(), "Accept": "application/json"}
 
 
-def _expected(decode: ForeignDecoder[T], answer: Answer) -> T:
-    """The decoded body of a good answer; one of another shape is asked for again."""
-    try:
-        return decode(answer.body)
-    except PoisonError as error:
-        reason = f"{answer.exchange.method} {answer.exchange.url} was answered with something else than its JSON ({error})"
-        raise TransientError(reason).after(answer.exchange) from error
-
-
 def offer_of(offer: msgspec.Raw) -> str | None:
     """What the account calls an offer, or None if it has no id or cannot be read."""
     try:
-        return wire.text_of(wire.decode_ids(bytes(offer)).id)
+        return text_of(wire.decode_ids(bytes(offer)).id)
     except PoisonError:
         return None

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from models.codec import ForeignDecoder
+from models.codec import ForeignDecoder, text_of
 from models.errors import PoisonError
 from models.inbound import Inbound
 from models.observation import Ignored, Observation, ShownSeen, UnnamedSeen
@@ -41,7 +41,7 @@ def translate(value: bytes, inbound: Inbound, *, offer_key: str = "xmlId", site:
 def _shown(offer: wire.OfferShown, offer_key: str, site: str | None) -> Observation:
     if site is not None and offer.site not in {None, site}:
         return Ignored("offer of another site")
-    sku, item = offer.named(offer_key), wire.text_of(offer.id)
+    sku, item = offer.named(offer_key), text_of(offer.id)
     if sku is None:
         return Ignored("offer without SKU") if item is None else UnnamedSeen(item)
     rows = [] if isinstance(offer.stores, dict) else offer.stores or []

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from models.codec import ForeignDecoder
+from models.codec import ForeignDecoder, text_of
 
 Id = int | str | None
 """Numbers in one answer, texts in another: compared as text."""
@@ -138,13 +138,6 @@ decode_stores = ForeignDecoder[Stores](Stores, SENT)
 decode_module = ForeignDecoder[Module](Module, SENT)
 decode_settings = ForeignDecoder[AccountSettings](AccountSettings, SENT)
 decode_any = ForeignDecoder[Any](Any, SENT)
-
-
-def text_of(identifier: object) -> str | None:
-    """An id as text; None for what is no id."""
-    if isinstance(identifier, bool) or not isinstance(identifier, int | str):
-        return None
-    return str(identifier).strip() or None
 
 
 def mapping_of(value: object) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import msgspec
 
 from models.errors import PoisonError, TransientError
 from streams.http import Answer, HttpClient, judge
+from streams.systems.answered import expected
 from streams.systems.shop import wire
 from streams.systems.shop.settings import ShopSettings
 
@@ -20,12 +21,7 @@ async def stock_page(settings: ShopSettings, http: HttpClient, after: str, rows:
         headers["Authorization"] = f"Bearer {settings.api_key.reveal()}"
     url = f"{(settings.api_url or '').rstrip('/')}/stock?{query}"
     answer = judge(await http.call("GET", url, headers=headers, deadline_s=settings.call_deadline_s))
-    try:
-        page = wire.decode_page(answer.body)
-    except PoisonError as error:
-        raise TransientError(f"GET {answer.exchange.url} was answered with something else than a page: {error}").after(
-            answer.exchange
-        ) from error
+    page = expected(wire.decode_page, answer)
     if page.next in {"", after}:
         raise TransientError(f"GET {answer.exchange.url} names {page.next!r} to go on after: the list would never end").after(
             answer.exchange

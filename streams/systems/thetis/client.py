@@ -4,19 +4,17 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable
-from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from models.codec import ForeignDecoder
-from models.errors import PoisonError, TransientError
+from models.codec import text_of
 from streams.http import Answer, HttpClient
+from streams.systems.answered import expected
 from streams.systems.thetis import wire
 from streams.systems.thetis.errors import TOKEN_TABLE, judged
 from streams.systems.thetis.settings import ThetisSettings
 
-T = TypeVar("T")
 UNAUTHORIZED = 401
 NOT_FOUND = 404
 TOKEN_LIFE_S = 3_600.0
@@ -38,20 +36,20 @@ class ThetisClient:
         """`GET /globalTradeItems`: one page, inactive items too; each element as its original bytes."""
         query = urlencode({"maxNumRows": self._settings.page_rows, "firstRow": first_row, "onlyActive": "false"})
         answer = judged(await self._get(f"/globalTradeItems?{query}"))
-        return answer, _expected(wire.decode_rows, answer)
+        return answer, expected(wire.decode_rows, answer)
 
     async def item(self, item: str) -> Answer:
         """`GET /globalTradeItems/{id}`; status 200, or 404 when there is no such item."""
         answer = await self._get(f"/globalTradeItems/{quote(item, safe='')}")
         if answer.status != NOT_FOUND:
-            _expected(wire.decode_body, judged(answer))  # an object; what is wrong in it is parked by whoever translates it
+            expected(wire.decode_body, judged(answer))  # an object; what is wrong in it is parked by whoever translates it
         return answer
 
     async def seller_ids(self) -> list[str]:
         """`GET /sellers`: the ids of all sales channels of the context."""
         answer = judged(await self._get("/sellers"))
-        rows = _expected(wire.decode_ids, answer)
-        return [text for text in (wire.text_of(row.id) for row in rows) if text is not None]
+        rows = expected(wire.decode_ids, answer)
+        return [text for text in (text_of(row.id) for row in rows) if text is not None]
 
     async def _get(self, path: str) -> Answer:
         """One call. A 401 means that the token was withdrawn early: fetch another and ask once more."""
@@ -90,13 +88,4 @@ class ThetisClient:
         url = f"{self._settings.auth_url.rstrip('/')}/oauth2/token"
         body = b"grant_type=client_credentials"
         answer = await self._http.call("POST", url, headers=headers, body=body, deadline_s=self._settings.call_deadline_s)
-        return _expected(wire.decode_token, judged(answer, TOKEN_TABLE))
-
-
-def _expected(decode: ForeignDecoder[T], answer: Answer) -> T:
-    """The decoded body of a good answer; a maintenance page with status 200 is asked again."""
-    try:
-        return decode(answer.body)
-    except PoisonError as error:
-        reason = f"{answer.exchange.method} {answer.exchange.url} was answered with something else than its JSON"
-        raise TransientError(reason).after(answer.exchange) from error
+        return expected(wire.decode_token, judged(answer, TOKEN_TABLE))

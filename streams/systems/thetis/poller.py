@@ -3,6 +3,7 @@
 import msgspec
 
 from agents.ports import Element, Page
+from models.codec import text_of
 from models.cursor import Cursor
 from models.errors import PoisonError
 from streams.http import HttpClient
@@ -36,6 +37,6 @@ class StockPager:
     def _key(self, row: msgspec.Raw) -> str:
         """The item's id; a row without one is parked by whoever reads it, and the others go on."""
         try:
-            return wire.text_of(wire.decode_identified(bytes(row)).id) or self._connection
+            return text_of(wire.decode_identified(bytes(row)).id) or self._connection
         except PoisonError:
             return self._connection

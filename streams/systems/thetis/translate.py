@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from models.codec import text_of
 from models.errors import PoisonError
 from models.inbound import Inbound
 from models.observation import Ignored, ItemGone, MoveSeen, Observation, ReadingSeen, ReadWanted
@@ -81,9 +82,9 @@ def _on_move(body: bytes, envelope: wire.Body) -> Observation:
     return MoveSeen(
         item=item,
         delta=_quantity(event.delta, "delta"),
-        id=wire.text_of(event.event_id) or wire.text_of(envelope.id),
+        id=text_of(event.event_id) or text_of(envelope.id),
         stamp_ms=_stamp_ms(envelope.time),
-        seller=wire.text_of(event.seller_id),
+        seller=text_of(event.seller_id),
     )
 
 
@@ -127,7 +128,7 @@ def _is_exact(value: Decimal) -> bool:
 
 
 def _required(identifier: object, name: str) -> str:
-    text = wire.text_of(identifier)
+    text = text_of(identifier)
     if text is None:
         raise PoisonError(f"{name} is missing: if the webhook app has `fields` set, add it there or, better, drop `fields`")
     return text

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 
+from models.codec import text_of
 from streams.systems.spec import Hook, Taken
 from streams.systems.thetis import wire
 from streams.systems.thetis.settings import ThetisSettings
@@ -26,6 +27,6 @@ class ThetisWebhook:
         """Key: the item, so that one item's events stay in order; else the connection. Delivery: the event's own id."""
         body = wire.decode_body(hook.body)
         detail = body.detail if isinstance(body.detail, dict) else {}
-        item = wire.text_of(detail.get("globalTradeItemId")) or wire.text_of(body.global_trade_item_id)
-        event = wire.text_of(detail.get("eventId")) or wire.text_of(body.event_id) or wire.text_of(body.id)
+        item = text_of(detail.get("globalTradeItemId")) or text_of(body.global_trade_item_id)
+        event = text_of(detail.get("eventId")) or text_of(body.event_id) or text_of(body.id)
         return Taken(item or self._connection, event or hashlib.sha256(hook.body).hexdigest())

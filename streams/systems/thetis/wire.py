@@ -88,10 +88,3 @@ decode_rows = ForeignDecoder[list[msgspec.Raw]](list[msgspec.Raw], SENT)
 decode_ids = ForeignDecoder[list[Identified]](list[Identified], SENT)
 decode_token = ForeignDecoder[Token](Token, SENT)
 decode_notice = ForeignDecoder[Notice](Notice, SENT)
-
-
-def text_of(identifier: object) -> str | None:
-    """An id as text; None for what is no id."""
-    if isinstance(identifier, bool) or not isinstance(identifier, int | str):
-        return None
-    return str(identifier).strip() or None
