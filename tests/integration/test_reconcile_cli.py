@@ -30,6 +30,7 @@ from streams.kafka_client import confluent
 from streams.seed import seed
 from streams.settings import KafkaSettings, load
 from streams.topics import changelog, changelog_topic, create, group, kept, register
+from tests.configured import warehouse_and_shop
 from tests.integration.test_catalogue import Run, levels, produce, topics_of
 
 pytestmark = pytest.mark.broker
@@ -42,23 +43,9 @@ class Desk:
     def __init__(self, bootstrap: str, folder: Path, channel: str, catalogue: str = "") -> None:
         self.bootstrap, self.channel, self.kafka = bootstrap, channel, KafkaSettings(bootstrap=bootstrap)
         self.config = folder / "stockwire.toml"
-        secret = '{env = "ANY_SECRET"}'
         self.config.write_text(
-            f"""
-            [kafka]
-            bootstrap = "{bootstrap}"
-            [connections.wh]
-            system = "thetis"
-            api_url = "http://127.0.0.1:1/2"
-            auth_url = "http://127.0.0.1:1"
-            api_key = {secret}
-            client_id = {secret}
-            client_secret = {secret}
-            webhook_secret = {secret}
-            [connections.{channel}]
-            system = "shop"
-            webhook_url = "https://shop.example"
-            webhook_secret = {secret}
+            warehouse_and_shop(bootstrap, "wh", channel)
+            + f"""
             sellers = {{wh = ["7"]}}
             [[places]]
             name = "north"

@@ -18,6 +18,7 @@ from streams.cli import main
 from streams.dead import dead_headers
 from streams.systems import discover
 from streams.topics import Topic, create, kept
+from tests.configured import warehouse_and_shop
 
 pytestmark = pytest.mark.broker
 SECRET = "whsec_c3RvY2t3aXJlLWRlbW8tc2hvcC1zZWNyZXQtMDAwMQ=="
@@ -48,27 +49,8 @@ def _config(  # noqa: PLR0913  # each with its default
 ) -> str:
     monkeypatch.setenv("ANY_SECRET", SECRET)
     warehouse, channel = names
-    secret = '{env = "ANY_SECRET"}'
     path = folder / "stockwire.toml"
-    path.write_text(
-        f"""
-        [kafka]
-        bootstrap = "{kafka}"
-        {more}
-        [connections.{warehouse}]
-        system = "thetis"
-        api_url = "http://127.0.0.1:1/2"
-        auth_url = "http://127.0.0.1:1"
-        api_key = {secret}
-        client_id = {secret}
-        client_secret = {secret}
-        webhook_secret = {secret}
-        [connections.{channel}]
-        system = "shop"
-        webhook_url = "{shop}"
-        webhook_secret = {secret}
-        """
-    )
+    path.write_text(warehouse_and_shop(kafka, warehouse, channel, shop_url=shop, kafka=more))
     return str(path)
 
 
