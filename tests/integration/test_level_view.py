@@ -29,6 +29,13 @@ async def written(kafka: str, topic: str, records: Mapping[str, bytes | None]) -
             await producer.send_and_wait(topic, value, key=key.encode())
 
 
+async def until_complete(view: LevelView) -> None:
+    async def complete() -> bool:
+        return view.complete
+
+    await eventually(complete)
+
+
 @pytest.mark.req("R-24")
 async def test_view_when_complete_then_has_the_newest_of_each_sku_and_follows(kafka: str) -> None:
     connection = f"crm-{secrets.token_hex(3)}"
@@ -39,11 +46,7 @@ async def test_view_when_complete_then_has_the_newest_of_each_sku_and_follows(ka
     view = LevelView(kafka, connection, {})
     view.start()
     try:
-
-        async def complete() -> bool:
-            return view.complete
-
-        await eventually(complete)
+        await until_complete(view)
         found = view.get("S-1")
         assert found is not None
         assert found.level == 77
@@ -71,10 +74,6 @@ async def test_view_when_the_topic_is_empty_then_complete_at_once(kafka: str) ->
     view = LevelView(kafka, connection, {})
     view.start()
     try:
-
-        async def complete() -> bool:
-            return view.complete
-
-        await eventually(complete)
+        await until_complete(view)
     finally:
         await view.stop()
