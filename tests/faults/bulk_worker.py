@@ -5,11 +5,11 @@ import os
 import msgspec
 
 from agents.send import bulk_send_agent
-from streams.engine import EngineSettings, run
 from streams.http import Budget, HttpClient, Purpose
 from streams.secret import Secret
 from streams.systems.retailcrm.manifest import SYSTEM
 from streams.systems.spec import Context
+from tests.faults.worker import work
 
 if __name__ == "__main__":
     connection, url = os.environ["WORKER_CONNECTION"], os.environ["WORKER_URL"]
@@ -19,17 +19,4 @@ if __name__ == "__main__":
     http = HttpClient(hosts=SYSTEM.hosts(settings), budget=budget, purpose=Purpose.SEND)
     assert SYSTEM.bulk is not None
     sink = SYSTEM.bulk(Context(connection=connection, stores={"aarhus": "main-store"}), settings, http)
-    run(
-        EngineSettings(
-            bootstrap=os.environ["WORKER_KAFKA"],
-            group=os.environ["WORKER_GROUP"],
-            partitions=int(os.environ["WORKER_PARTITIONS"]),
-            session_timeout_s=6.0,
-            heartbeat_s=1.0,
-            produce_timeout_s=5.0,
-            commit_every_s=0.5,
-        ),
-        [bulk_send_agent(connection, sink)],
-        on_ready=lambda: print("READY", flush=True),  # noqa: T201  # the parent waits for it
-        on_stop=http.close,
-    )
+    work([bulk_send_agent(connection, sink)], on_stop=http.close)

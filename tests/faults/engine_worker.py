@@ -12,7 +12,7 @@ import msgspec
 from models.agent import Decision, Emit, Lane, LaneAgent, Record, TableAgent, View
 from models.codec import Decoder
 from models.message import ConfigChanged, Message, Tick
-from streams.engine import EngineSettings, run
+from tests.faults.worker import work
 
 
 class Counted(Message, frozen=True):
@@ -121,21 +121,6 @@ def chosen_agent(environ: Mapping[str, str]) -> TableAgent[SumRow] | LaneAgent[S
     return lane_agent(topic, table=kind == "lanes")
 
 
-def settings(environ: Mapping[str, str]) -> EngineSettings:
-    """Settings of a worker of the tests: a short session, so that crashes are noticed quickly."""
-    return EngineSettings(
-        bootstrap=environ["WORKER_KAFKA"],
-        group=environ["WORKER_GROUP"],
-        partitions=int(environ["WORKER_PARTITIONS"]),
-        fetch_records=int(environ.get("WORKER_FETCH", "500")),
-        session_timeout_s=6.0,
-        heartbeat_s=1.0,
-        produce_timeout_s=5.0,
-        commit_every_s=float(environ.get("WORKER_COMMIT", "0.5")),
-        drain_s=5.0,
-    )
-
-
 def _id_of(body: Counted | Tick | ConfigChanged, row: SumRow) -> str:
     if isinstance(body, Tick):
         return f"wake-{row.wakes + 1}"
@@ -144,8 +129,4 @@ def _id_of(body: Counted | Tick | ConfigChanged, row: SumRow) -> str:
 
 if __name__ == "__main__":
     logging.basicConfig(level=os.environ.get("WORKER_LOG", "WARNING"), stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-    run(
-        settings(os.environ),
-        [chosen_agent(os.environ)],
-        on_ready=lambda: print("READY", flush=True),  # noqa: T201  # the parent waits for it
-    )
+    work([chosen_agent(os.environ)])

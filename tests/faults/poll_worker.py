@@ -7,7 +7,7 @@ from agents.poll.agent import poll_agent
 from agents.ports import Element, Page
 from models.cursor import Cursor
 from models.inbound import Inbound
-from streams.engine import EngineSettings, run
+from tests.faults.worker import work
 
 ROWS, PAGE = 200, 10
 
@@ -27,17 +27,4 @@ class SlowPager:
 
 
 if __name__ == "__main__":
-    run(
-        EngineSettings(
-            bootstrap=os.environ["WORKER_KAFKA"],
-            group=os.environ["WORKER_GROUP"],
-            partitions=int(os.environ["WORKER_PARTITIONS"]),
-            session_timeout_s=6.0,
-            heartbeat_s=1.0,
-            produce_timeout_s=5.0,
-            commit_every_s=0.5,
-            drain_s=5.0,
-        ),
-        [poll_agent({(os.environ["WORKER_CONNECTION"], "stock"): (SlowPager(), "continuous")})],
-        on_ready=lambda: print("READY", flush=True),  # noqa: T201  # the parent waits for it
-    )
+    work([poll_agent({(os.environ["WORKER_CONNECTION"], "stock"): (SlowPager(), "continuous")})])
