@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -18,6 +17,7 @@ from streams.broker import RealBroker
 from streams.demo.world import Shop, World
 from tests.eventually import eventually
 from tests.installation import calls, killed, move, new_sku, put, sell, stored, until_agreed, until_shown
+from tests.meanwhile import meanwhile
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 SHOPS = {"web": Shop(mode="incremental"), "outlet": Shop(mode="absolute")}
@@ -69,21 +69,10 @@ class Deliveries:
                 await asyncio.sleep(0.05)  # nobody is there
 
 
-@asynccontextmanager
-async def _meanwhile(*works: asyncio.Task[None]) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        for work in works:
-            work.cancel()
-        ends = await asyncio.gather(*works, return_exceptions=True)
-    assert [end for end in ends if isinstance(end, Exception)] == []
-
-
 @pytest.mark.req("T-22")
 async def test_receiver_killed_under_load_then_each_delivery_answered_2xx_is_in_the_topic(world: World) -> None:
     deliveries = Deliveries(world.hook("warehouse"))
-    async with _meanwhile(asyncio.create_task(deliveries.run())):
+    async with meanwhile(deliveries.run()):
         for turn in (1, 2):
             await eventually(lambda: _accepted(deliveries, 400 * turn), what=f"{400 * turn} deliveries answered 2xx")  # noqa: B023  # awaited here
             await killed(world, "receiver")
@@ -104,7 +93,7 @@ async def test_sender_killed_in_the_middle_of_calls_then_each_level_has_its_outc
     for fault in faults:
         for shop in SHOPS:
             await world.shop(shop).post("/admin/faults", fault)
-    async with _meanwhile(asyncio.create_task(_restocks(world, skus))):
+    async with meanwhile(_restocks(world, skus)):
         for _ in range(3):
             await asyncio.sleep(2)
             await killed(world, "sender")
@@ -144,8 +133,7 @@ async def test_kafka_away_during_traffic_then_the_numbers_meet(world: World, emp
     skus = await _shelved(world, "away", 6, 40)
     chaos = {"duplicate_rate": 0.3, "late_rate": 0.3, "late_s": 1.0, "shuffle_window": 3}
     await world.warehouse.post("/admin/chaos", chaos)
-    works = [asyncio.create_task(_sells(world, shop, skus)) for shop in SHOPS] + [asyncio.create_task(_restocks(world, skus))]
-    async with _meanwhile(*works):
+    async with meanwhile(*(_sells(world, shop, skus) for shop in SHOPS), _restocks(world, skus)):
         await asyncio.sleep(2)
         empty_broker.pause()
         try:

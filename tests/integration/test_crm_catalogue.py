@@ -26,6 +26,7 @@ from tests.installation import (
     until_agreed,
     uploads,
 )
+from tests.meanwhile import meanwhile
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 OFFERS = 10_000
@@ -209,11 +210,5 @@ async def _traffic(world: World) -> AsyncIterator[None]:
                 await move(world, "south", sku, 2)
                 await asyncio.sleep(0.1)
 
-    tasks = [asyncio.create_task(sells_on(world, "web", list(LIVE), 0.05)), asyncio.create_task(goods_move())]
-    try:
+    async with meanwhile(sells_on(world, "web", list(LIVE), 0.05), goods_move()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [end for end in ends if isinstance(end, Exception)] == []

@@ -32,6 +32,7 @@ from tests.installation import (
     until_stores,
     uploads,
 )
+from tests.meanwhile import meanwhile
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 BOTH = ("north", "south")
@@ -376,13 +377,8 @@ async def _traffic(world: World, skus: list[str], *, seed: int) -> AsyncIterator
     """Shops sell, goods come and go, strangers and the accounts' own customers order; webhooks come twice, late and shuffled."""
     for warehouse in BOTH:
         await world.remote(warehouse).post("/admin/chaos", CHAOS)
-    task = asyncio.create_task(_trade(world, skus, random.Random(seed)))  # noqa: S311  # a test wants the same numbers again
-    try:
+    async with meanwhile(_trade(world, skus, random.Random(seed))):  # noqa: S311  # a test wants the same numbers again
         yield
-    finally:
-        task.cancel()
-        ends = await asyncio.gather(task, return_exceptions=True)
-    assert [end for end in ends if isinstance(end, Exception)] == []
     for warehouse in BOTH:
         await world.remote(warehouse).post("/admin/chaos", CALM)
         await _delivered(world, warehouse)

@@ -12,6 +12,7 @@ from streams.broker import RealBroker
 from streams.demo.world import Shop, World
 from tests.eventually import eventually
 from tests.installation import calls, killed, move, rss_mb, sells_on, stored, until_agreed
+from tests.meanwhile import meanwhile
 from tests.receiver_case import Stored
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -115,11 +116,5 @@ async def _traffic(world: World, skus: list[str]) -> AsyncIterator[None]:
             await move(world, "warehouse", sku, 3)
             await asyncio.sleep(0.1)
 
-    tasks = [asyncio.create_task(sells_on(world, "web", skus, 0.05)), asyncio.create_task(goods_come())]
-    try:
+    async with meanwhile(sells_on(world, "web", skus, 0.05), goods_come()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [end for end in ends if isinstance(end, Exception)] == []
